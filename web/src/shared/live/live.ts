@@ -1,0 +1,167 @@
+import { createStore } from 'zustand/vanilla'
+import { apiBase } from '../api/http'
+import { refreshSession } from '../api/refresh'
+import type { User } from '../api/types'
+import { openOutbox } from '../outbox/db'
+import { Outbox } from '../outbox/outbox'
+import { claimTab, isAbandoned } from '../outbox/owner'
+import { type ConnectionState, SocketClient, type WireSocket } from '../socket/client'
+import { type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
+import { advanced, paged, raised, replaced, replayed, type Timeline } from '../timeline/timeline'
+import { createActivity } from './activity'
+import { newCid } from './cid'
+import { createHistory } from './history'
+import { createPeople } from './people'
+import { createSubscriptions } from './subscriptions'
+import { createTimelines } from './timelines'
+
+export interface LiveEvents {
+  /** Something about my rooms changed that only the server can list. */
+  onRoomsChanged(room: string | null): void
+  onActivity(room: string): void
+}
+
+/** Everything that moves without being asked for, for one signed-in person. React only watches its stores. */
+export async function createLive(me: User, events: LiveEvents) {
+  const connection = createStore<ConnectionState>(() => client.state)
+  const people = createPeople()
+  const activity = createActivity()
+  const timelines = createTimelines()
+  const owner = newCid()
+  const releaseTab = claimTab(owner)
+
+  const client: SocketClient = new SocketClient({
+    open: openSocket,
+    refresh: refreshSession,
+    random: Math.random,
+    resume: () => subscriptions.resume(),
+    onWelcome: (frame) => {
+      people.learn([frame.user])
+      for (const room of outbox.rooms()) {
+        subscriptions.pin(room)
+        if (!subscriptions.isWanted(room)) subscriptions.want(room)
+      }
+      subscriptions.onWelcome(frame)
+    },
+    onFrame,
+    onState: (state) => {
+      if (connection.getState().phase === 'open' && state.phase !== 'open') {
+        timelines.suspend()
+        outbox.onDisconnect()
+      }
+      connection.setState(state, true)
+    },
+  })
+  const subscriptions = createSubscriptions(() => client, timelines)
+  const history = createHistory(() => client, timelines)
+  const outbox = new Outbox({
+    db: await openOutbox(me.id),
+    me: me.id,
+    owner,
+    newCid,
+    request: (frame, deadlineMs) => client.request(frame, deadlineMs),
+    isLive: (room) => timelines.get(room)?.live === true,
+  })
+  people.learn([me])
+
+  function apply(room: string, next: Timeline | null, items: readonly Item[]): void {
+    // A hole: nothing after it may be shown. The resume brings it all, in order.
+    if (!next) return client.reconnect()
+    timelines.set(room, next)
+    people.need(items.map((item) => item.sender))
+    outbox.onTimeline(room, items, next.cursor)
+  }
+
+  function noticeLive(room: string, items: readonly Item[]): void {
+    const messages = items.filter((item) => item.kind === 'message')
+    if (messages.length > 0) activity.moved(room, messages.every((item) => item.sender === me.id))
+    if (items.some((item) => item.kind === 'system' || item.kind === 'removed')) events.onRoomsChanged(room)
+  }
+
+  function onFrame(frame: ServerFrame): void {
+    if ('users' in frame) people.learn(frame.users)
+    switch (frame.type) {
+      case 'subscribed':
+      case 'resync':
+        timelines.setGone(frame.room, false)
+        return apply(frame.room, replaced(frame), frame.items)
+      case 'replay':
+      case 'frames': {
+        const held = timelines.get(frame.room)
+        if (!held) return
+        const fresh = frame.items.filter((item) => item.position >= held.cursor)
+        apply(frame.room, frame.type === 'replay' ? replayed(held, frame) : advanced(held, frame), frame.items)
+        return noticeLive(frame.room, fresh)
+      }
+      case 'page': {
+        const held = timelines.get(frame.room)
+        return held && apply(frame.room, paged(held, frame), frame.items)
+      }
+      case 'cursors':
+        for (const { room, cursor } of frame.items) {
+          const held = timelines.get(room)
+          if (held?.live) apply(room, raised(held, cursor), [])
+        }
+        return subscriptions.onCursors(frame)
+      case 'room_activity':
+        activity.moved(frame.room, false)
+        return events.onActivity(frame.room)
+      case 'unsubscribed':
+        if (frame.ref === undefined || frame.ref === null) {
+          subscriptions.forget(frame.room)
+          timelines.setGone(frame.room, true)
+          events.onRoomsChanged(null)
+        }
+    }
+  }
+
+  const onOnline = () => client.nudge()
+  const onVisible = () => {
+    if (document.visibilityState !== 'visible') return
+    client.nudge()
+    activity.look()
+  }
+  window.addEventListener('online', onOnline)
+  document.addEventListener('visibilitychange', onVisible)
+
+  await outbox.adopt(isAbandoned).catch(() => {})
+  client.start()
+
+  return {
+    me,
+    connection,
+    people: people.store,
+    needPeople: people.need,
+    learnPeople: people.learn,
+    activity: activity.store,
+    timelines: timelines.store,
+    outbox: outbox.store,
+    /** Starts receiving this room; it stays warm after another one was opened. */
+    open: (room: string) => subscriptions.want(room),
+    /** The room that is on the screen, if any: what arrives there is not unread. */
+    look: activity.view,
+    leave: (room: string) => subscriptions.leave(room),
+    loadOlder: (room: string) => history.older(room),
+    send: (room: string, body: string) => outbox.send(room, body, timelines.get(room)?.cursor ?? 0),
+    retry: (room: string, cid: string) => outbox.retry(cid, timelines.get(room)?.cursor ?? 0),
+    discard: (cid: string) => outbox.discard(cid),
+    clearOutbox: () => outbox.clear(),
+    tryNow: () => client.tryNow(),
+    stop() {
+      window.removeEventListener('online', onOnline)
+      document.removeEventListener('visibilitychange', onVisible)
+      subscriptions.stop()
+      outbox.stop()
+      people.stop()
+      client.stop()
+      releaseTab()
+    },
+  }
+}
+export type Live = Awaited<ReturnType<typeof createLive>>
+
+function openSocket(): WireSocket {
+  const url = new URL(`${apiBase}/socket`, window.location.href)
+  url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:'
+  return new WebSocket(url, SUBPROTOCOL)
+}

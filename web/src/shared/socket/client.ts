@@ -1,0 +1,206 @@
+import type { RefreshOutcome } from '../api/refresh'
+import { backoffMs } from './backoff'
+import { closeAction, type Ended } from './close-policy'
+import { type ClientFrame, type FrameOf, PROTOCOL_VERSION, parseFrame, type Resume, type ServerFrame } from './protocol'
+
+const SILENCE_MS = 40_000
+const CONNECT_MS = 10_000
+/** An attempt counts as a success only after this long: a server that welcomes and drops must not be hammered. */
+const SETTLED_MS = 5_000
+
+export interface WireSocket {
+  send(text: string): void
+  close(code?: number): void
+  onopen: ((event: Event) => unknown) | null
+  onmessage: ((event: MessageEvent) => unknown) | null
+  onclose: ((event: CloseEvent) => unknown) | null
+}
+
+export interface SocketDeps {
+  open(): WireSocket
+  refresh(): Promise<RefreshOutcome>
+  random(): number
+  resume(): Resume | undefined
+  onWelcome(frame: FrameOf<'welcome'>): void
+  onFrame(frame: ServerFrame): void
+  onState(state: ConnectionState): void
+}
+
+export interface ConnectionState {
+  phase: 'idle' | 'connecting' | 'open' | 'waiting' | 'ended'
+  offlineSince: number | null
+  nextTryAt: number | null
+  ended: Ended | null
+}
+
+export class RequestLost extends Error {}
+
+interface Waiting {
+  resolve(frame: ServerFrame): void
+  reject(error: Error): void
+  timer: ReturnType<typeof setTimeout>
+}
+
+/** One connection that comes back: hello, numbered requests with deadlines, jittered and paced reconnects. */
+export class SocketClient {
+  state: ConnectionState = { phase: 'idle', offlineSince: null, nextTryAt: null, ended: null }
+  private socket: WireSocket | null = null
+  private ref = 0
+  private attempt = 0
+  /** The server asked for a pause; only a person may shorten it. */
+  private paced = false
+  /** When a draining server told us to come back. */
+  private slotAt: number | null = null
+  private readonly waiting = new Map<number, Waiting>()
+  private retryTimer: ReturnType<typeof setTimeout> | undefined
+  private watchdog: ReturnType<typeof setTimeout> | undefined
+  private settleTimer: ReturnType<typeof setTimeout> | undefined
+
+  constructor(private readonly deps: SocketDeps) {}
+
+  start(): void {
+    if (this.state.phase === 'idle') this.connect()
+  }
+
+  stop(): void {
+    this.abandon(1000)
+    clearTimeout(this.retryTimer)
+    this.set({ phase: 'idle', offlineSince: null, nextTryAt: null })
+  }
+
+  /** By `online` and `visibilitychange`; respects a pause that the server asked for. */
+  nudge(): void {
+    if (this.state.phase === 'waiting' && !this.paced) this.connect()
+  }
+
+  /** By the person. */
+  tryNow(): void {
+    if (this.state.phase === 'waiting') this.connect()
+  }
+
+  /** Drops a connection that can no longer be trusted; resume repairs the rest. */
+  reconnect(): void {
+    if (!this.socket) return
+    this.abandon(4000)
+    this.lost(1006)
+  }
+
+  request(frame: ClientFrame, deadlineMs: number): Promise<ServerFrame> {
+    if (this.state.phase !== 'open' && frame.type !== 'hello') return Promise.reject(new RequestLost('closed'))
+    const socket = this.socket
+    if (!socket) return Promise.reject(new RequestLost('closed'))
+    const ref = ++this.ref
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => this.settle(ref)?.reject(new RequestLost('timeout')), deadlineMs)
+      this.waiting.set(ref, { resolve, reject, timer })
+      socket.send(JSON.stringify({ ...frame, ref }))
+    })
+  }
+
+  private connect(): void {
+    clearTimeout(this.retryTimer)
+    this.paced = false
+    this.slotAt = null
+    this.set({ phase: 'connecting', offlineSince: this.state.offlineSince ?? Date.now(), nextTryAt: null, ended: null })
+    const socket = this.deps.open()
+    this.socket = socket
+    const mine = (run: () => void) => () => this.socket === socket && run()
+    socket.onopen = mine(() => void this.hello(socket))
+    socket.onmessage = (event) => mine(() => this.receive(event.data))()
+    socket.onclose = (event) =>
+      mine(() => {
+        this.abandon()
+        this.lost(event.code)
+      })()
+    this.watch(CONNECT_MS)
+  }
+
+  private async hello(socket: WireSocket): Promise<void> {
+    const resume = this.deps.resume()
+    const hello: ClientFrame = { type: 'hello', version: PROTOCOL_VERSION, ...(resume && { resume }) }
+    const frame = await this.request(hello, CONNECT_MS).catch(() => null)
+    if (this.socket !== socket || frame?.type === 'welcome') return
+    this.reconnect()
+  }
+
+  private receive(data: unknown): void {
+    this.watch(this.state.phase === 'open' ? SILENCE_MS : CONNECT_MS)
+    const frame = typeof data === 'string' ? parseFrame(data) : null
+    if (!frame) return
+    if (frame.type === 'welcome') this.welcomed(frame)
+    if (frame.type === 'drain') {
+      // Answers under way may still come, so the server closes; if it does not, we leave when our slot has come.
+      this.slotAt = Date.now() + frame.reconnect_after_ms
+      this.retryTimer = setTimeout(() => this.reconnect(), frame.reconnect_after_ms)
+    }
+    const ref = 'ref' in frame ? frame.ref : null
+    if (ref !== null && ref !== undefined) this.settle(ref)?.resolve(frame)
+    this.deps.onFrame(frame)
+  }
+
+  private welcomed(frame: FrameOf<'welcome'>): void {
+    this.settleTimer = setTimeout(() => {
+      this.attempt = 0
+    }, SETTLED_MS)
+    this.watch(SILENCE_MS)
+    this.set({ phase: 'open', offlineSince: null, nextTryAt: null })
+    this.deps.onWelcome(frame)
+  }
+
+  private lost(code: number): void {
+    clearTimeout(this.retryTimer)
+    const action = closeAction(code)
+    if (action.kind === 'stop') return this.end(action.ended)
+    if (action.kind === 'refresh') return void this.refreshThenReturn()
+    const floor = action.kind === 'retry' ? action.atLeastMs : 0
+    this.paced = this.slotAt !== null || floor > 0
+    if (this.slotAt !== null) this.wait(Math.max(0, this.slotAt - Date.now()))
+    else this.wait(floor + backoffMs(this.attempt++, this.deps.random()))
+  }
+
+  private async refreshThenReturn(): Promise<void> {
+    this.set({ phase: 'connecting', offlineSince: this.state.offlineSince ?? Date.now(), nextTryAt: null })
+    const outcome = await this.deps.refresh()
+    if (this.state.phase !== 'connecting' || this.socket) return
+    if (outcome === 'ended') return this.end('signed-out')
+    // The first return after a refresh is immediate; if 4001 comes again, the growing delay keeps it from looping.
+    this.wait(outcome === 'ok' && this.attempt++ === 0 ? 0 : backoffMs(this.attempt++, this.deps.random()))
+  }
+
+  private wait(ms: number): void {
+    const now = Date.now()
+    this.set({ phase: 'waiting', offlineSince: this.state.offlineSince ?? now, nextTryAt: now + ms })
+    this.retryTimer = setTimeout(() => this.connect(), ms)
+  }
+
+  private end(ended: Ended): void {
+    this.set({ phase: 'ended', offlineSince: this.state.offlineSince ?? Date.now(), nextTryAt: null, ended })
+  }
+
+  /** Lets go of the socket: from here on its events mean nothing, and nobody waits for its answers. */
+  private abandon(code?: number): void {
+    const socket = this.socket
+    this.socket = null
+    clearTimeout(this.watchdog)
+    clearTimeout(this.settleTimer)
+    if (code !== undefined) socket?.close(code)
+    for (const ref of [...this.waiting.keys()]) this.settle(ref)?.reject(new RequestLost('closed'))
+  }
+
+  private settle(ref: number): Waiting | undefined {
+    const waiting = this.waiting.get(ref)
+    this.waiting.delete(ref)
+    clearTimeout(waiting?.timer)
+    return waiting
+  }
+
+  private watch(ms: number): void {
+    clearTimeout(this.watchdog)
+    this.watchdog = setTimeout(() => this.reconnect(), ms)
+  }
+
+  private set(patch: Partial<ConnectionState>): void {
+    this.state = { ...this.state, ...patch }
+    this.deps.onState(this.state)
+  }
+}

@@ -1,0 +1,137 @@
+import type { FrameOf, Item } from '../socket/protocol'
+
+/** What is held of one room. Items are rows only (edits and deletions are folded in), ascending by position. */
+export interface Timeline {
+  items: readonly Item[]
+  /** Everything from here up to `cursor` is held. */
+  start: number
+  cursor: number
+  hasOlder: boolean
+  lastSeq: number
+  /** Whether live frames follow; false between a lost connection and the end of the replay. */
+  live: boolean
+  catchingUp: boolean
+}
+
+type Newest = Pick<FrameOf<'resync'>, 'items' | 'start' | 'cursor' | 'has_older' | 'last_seq'> & {
+  catching_up?: boolean
+}
+
+/** `subscribed` and `resync`: the newest page replaces whatever was held. */
+export function replaced(frame: Newest): Timeline {
+  return {
+    items: fold([], frame.items),
+    start: frame.start,
+    cursor: frame.cursor,
+    hasOlder: frame.has_older,
+    lastSeq: frame.last_seq,
+    live: true,
+    catchingUp: frame.catching_up ?? false,
+  }
+}
+
+/** A piece of what was missed. Null where it does not join what is held. */
+export function replayed(timeline: Timeline, frame: FrameOf<'replay'>): Timeline | null {
+  if (frame.prev > timeline.cursor) return null
+  return {
+    ...timeline,
+    items: fold(timeline.items, frame.items),
+    cursor: Math.max(timeline.cursor, frame.cursor),
+    lastSeq: Math.max(timeline.lastSeq, frame.last_seq),
+    live: !frame.more,
+    catchingUp: frame.catching_up,
+  }
+}
+
+/** Live frames. Null for a gap: the caller reconnects, and the resume fills it. */
+export function advanced(timeline: Timeline, frame: FrameOf<'frames'>): Timeline | null {
+  if (frame.prev > timeline.cursor) return null
+  // Below the cursor only a newer revision of something held can say anything new.
+  const fresh = frame.items.filter((item) => item.position >= timeline.cursor)
+  const last = fresh.at(-1)
+  return {
+    ...timeline,
+    items: fold(timeline.items, frame.items),
+    cursor: last ? Math.max(timeline.cursor, last.position + 1) : timeline.cursor,
+    lastSeq: timeline.lastSeq + fresh.filter((item) => item.kind === 'message').length,
+  }
+}
+
+/** A page of history joins at either end; one that would leave a hole is not taken. */
+export function paged(timeline: Timeline, frame: FrameOf<'page'>): Timeline {
+  const joinsBelow = frame.end >= timeline.start && frame.start <= timeline.start
+  const joinsAbove = frame.start <= timeline.cursor && frame.end >= timeline.cursor
+  if (!joinsBelow && !joinsAbove) return timeline
+  return {
+    ...timeline,
+    items: fold(timeline.items, frame.items),
+    start: joinsBelow ? frame.start : timeline.start,
+    hasOlder: joinsBelow ? frame.has_older : timeline.hasOlder,
+    cursor: joinsAbove ? Math.max(timeline.cursor, frame.end) : timeline.cursor,
+  }
+}
+
+export function raised(timeline: Timeline, cursor: number): Timeline {
+  return cursor > timeline.cursor ? { ...timeline, cursor } : timeline
+}
+
+/** Adds rows by position, keeps the larger revision of the same one, and applies edits and deletions to their targets. */
+export function fold(held: readonly Item[], incoming: readonly Item[]): readonly Item[] {
+  if (incoming.length === 0) return held
+  const rows = incoming.filter((item) => item.kind !== 'edit' && item.kind !== 'delete')
+  const changes = incoming.filter((item) => item.kind === 'edit' || item.kind === 'delete')
+  const merged = merge(held, rows)
+  return changes.length === 0 ? merged : applyChanges(merged, changes)
+}
+
+function merge(held: readonly Item[], rows: readonly Item[]): readonly Item[] {
+  const first = rows[0]
+  if (!first) return held
+  const lastHeld = held.at(-1)
+  const ordered = rows.every((row, index) => index === 0 || (rows[index - 1] as Item).position < row.position)
+  if (ordered && (!lastHeld || first.position > lastHeld.position)) return [...held, ...rows]
+  const lastRow = rows.at(-1) as Item
+  if (ordered && lastRow.position < (held[0] as Item).position) return [...rows, ...held]
+  const items = [...held]
+  for (const row of rows) insert(items, row)
+  return items
+}
+
+function insert(items: Item[], row: Item): void {
+  const index = lowerBound(items, row.position)
+  const there = items[index]
+  if (there?.position !== row.position) items.splice(index, 0, row)
+  else if (revision(row) > revision(there)) items[index] = row
+  // A stored copy of the same revision knows its number; the live one did not.
+  else if (revision(row) === revision(there) && row.seq != null && there.seq == null) items[index] = row
+}
+
+function applyChanges(held: readonly Item[], changes: readonly Item[]): readonly Item[] {
+  const items = [...held]
+  for (const change of changes) {
+    const index = items.findLastIndex((item) => item.id === change.target)
+    const target = items[index]
+    if (!target || change.position <= revision(target)) continue
+    items[index] =
+      change.kind === 'edit'
+        ? { ...target, body: change.body, edited: true, rev: change.position }
+        : { ...target, body: '', deleted: true, rev: change.position }
+  }
+  return items
+}
+
+function revision(item: Item): number {
+  return item.rev ?? item.position
+}
+
+/** The index of the first item at or above this position. */
+export function lowerBound(items: readonly Item[], position: number): number {
+  let low = 0
+  let high = items.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if ((items[middle] as Item).position < position) low = middle + 1
+    else high = middle
+  }
+  return low
+}

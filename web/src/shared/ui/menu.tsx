@@ -1,0 +1,56 @@
+import { DropdownMenu as Radix } from 'radix-ui'
+import type { ReactNode } from 'react'
+import { CheckIcon } from './icons'
+
+export function Menu({ trigger, children, side }: { trigger: ReactNode; children: ReactNode; side?: 'top' | 'bottom' }) {
+  return (
+    <Radix.Root>
+      <Radix.Trigger asChild>{trigger}</Radix.Trigger>
+      <Radix.Portal>
+        <Radix.Content
+          side={side}
+          align="end"
+          sideOffset={6}
+          collisionPadding={12}
+          className="z-50 min-w-56 animate-rise rounded-xl border border-line bg-raised p-1.5 shadow-float"
+        >
+          {children}
+        </Radix.Content>
+      </Radix.Portal>
+    </Radix.Root>
+  )
+}
+
+const row =
+  'flex min-h-11 items-center gap-2.5 rounded-lg px-2.5 text-sm outline-none select-none data-highlighted:bg-hover md:min-h-8'
+
+export function MenuItem({ onSelect, danger, children }: { onSelect(): void; danger?: boolean; children: ReactNode }) {
+  return (
+    <Radix.Item onSelect={onSelect} className={`${row} ${danger ? 'text-danger' : ''}`}>
+      {children}
+    </Radix.Item>
+  )
+}
+
+export function MenuRadio<T extends string>(props: {
+  label: string
+  value: T
+  options: readonly (readonly [T, string])[]
+  onChange(value: T): void
+}) {
+  return (
+    <Radix.RadioGroup value={props.value} onValueChange={(value) => props.onChange(value as T)}>
+      <Radix.Label className="px-2.5 pt-1.5 pb-1 text-xs font-semibold text-soft">{props.label}</Radix.Label>
+      {props.options.map(([value, text]) => (
+        <Radix.RadioItem key={value} value={value} className={`${row} justify-between`}>
+          {text}
+          <Radix.ItemIndicator>
+            <CheckIcon size={16} />
+          </Radix.ItemIndicator>
+        </Radix.RadioItem>
+      ))}
+    </Radix.RadioGroup>
+  )
+}
+
+export const MenuLine = () => <Radix.Separator className="mx-1 my-1.5 h-px bg-line" />

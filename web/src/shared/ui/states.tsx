@@ -1,0 +1,55 @@
+import type { ReactNode } from 'react'
+import { Button } from './button'
+
+/** Empty, failed, and missing all look alike: a sentence about what is so, and what can be done. */
+export function Notice({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+  return (
+    <div className="mx-auto flex max-w-sm flex-col items-center gap-2 px-6 py-12 text-center">
+      <h2 className="text-lg font-semibold">{title}</h2>
+      {children ? <p className="text-sm text-soft">{children}</p> : null}
+      {action ? <div className="mt-3 flex flex-wrap justify-center gap-2">{action}</div> : null}
+    </div>
+  )
+}
+
+export function Failed({ what, why, onRetry }: { what: string; why: string; onRetry(): void }) {
+  return (
+    <Notice
+      title={what}
+      action={
+        <Button look="quiet" onClick={onRetry}>
+          Try again
+        </Button>
+      }
+    >
+      {why}
+    </Notice>
+  )
+}
+
+const widths = ['w-3/5', 'w-4/5', 'w-2/5', 'w-3/4', 'w-1/2']
+
+export function Skeleton({ rows, label }: { rows: number; label: string }) {
+  return (
+    <div role="status" aria-label={label} className="flex flex-col gap-5 px-4 py-4">
+      {Array.from({ length: rows }, (_, index) => (
+        <div key={`${label}-${index + 1}`} className="flex animate-pulse gap-3">
+          <span className="size-9 shrink-0 rounded-lg bg-hover" />
+          <span className="flex flex-1 flex-col gap-2 pt-1">
+            <span className="h-3 w-28 rounded bg-hover" />
+            <span className={`h-3 rounded bg-hover ${widths[index % widths.length]}`} />
+          </span>
+        </div>
+      ))}
+    </div>
+  )
+}
+
+export function Spinner({ label }: { label: string }) {
+  return (
+    <span role="status" className="inline-flex items-center gap-2 text-sm text-soft">
+      <span aria-hidden="true" className="size-4 animate-spin rounded-full border-2 border-line border-t-accent" />
+      {label}
+    </span>
+  )
+}
