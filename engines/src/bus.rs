@@ -10,6 +10,10 @@ use parley_proto::{Cursor, PartitionId, Position, RoomId, segment::Segment};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+pub mod embedded;
+pub mod metrics;
+pub mod script;
+
 /// The bus can't be reached, or did not answer: whether the call took effect is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("the bus is unavailable: {0}")]
