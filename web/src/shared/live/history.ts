@@ -16,10 +16,7 @@ export function createHistory(client: () => SocketClient, timelines: Timelines) 
     for (let tries = 1; ; tries++) {
       const timeline = timelines.get(room)
       if (!timeline?.hasOlder) return false
-      const answer = await client().request(
-        { type: 'history', room, before: timeline.start, limit: PAGE },
-        ANSWER_MS,
-      )
+      const answer = await client().request({ type: 'history', room, before: timeline.start, limit: PAGE }, ANSWER_MS)
       if (answer.type === 'page') return true
       const code = answer.type === 'error' ? answer.code : 'unavailable'
       const wait = answer.type === 'error' ? answer.retry_after_ms : null

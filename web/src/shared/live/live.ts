@@ -74,7 +74,11 @@ export async function createLive(me: User, events: LiveEvents) {
 
   function noticeLive(room: string, items: readonly Item[]): void {
     const messages = items.filter((item) => item.kind === 'message')
-    if (messages.length > 0) activity.moved(room, messages.every((item) => item.sender === me.id))
+    if (messages.length > 0)
+      activity.moved(
+        room,
+        messages.every((item) => item.sender === me.id),
+      )
     if (items.some((item) => item.kind === 'system' || item.kind === 'removed')) events.onRoomsChanged(room)
   }
 

@@ -33,7 +33,10 @@ export type Answer =
 
 const RETRY_MS = 1_000
 
-export function composed(fields: Pick<Entry, 'room' | 'cid' | 'base' | 'body' | 'owner' | 'order'>, now: number): Entry {
+export function composed(
+  fields: Pick<Entry, 'room' | 'cid' | 'base' | 'body' | 'owner' | 'order'>,
+  now: number,
+): Entry {
   return {
     ...fields,
     created_at: now,

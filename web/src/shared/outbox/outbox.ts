@@ -107,7 +107,10 @@ export class Outbox {
     const step = nextStep(this.entries, room, Date.now())
     if (!step) return
     if (step.do === 'wait') {
-      this.timers.set(room, setTimeout(() => void this.run(room), step.ms))
+      this.timers.set(
+        room,
+        setTimeout(() => void this.run(room), step.ms),
+      )
       return
     }
     const entry = begun(step.entry)

@@ -68,5 +68,7 @@ export const SearchIcon = icon(
 )
 export const SendIcon = icon(<path d="M3.5 10h6M3.5 10 2.8 4.3 17 10 2.8 15.7z" />)
 export const MoreIcon = icon(<path d="M4.5 10h.010M10 10h.010M15.5 10h.010" />)
-export const LeaveIcon = icon(<path d="M8 3.5H5a1.5 1.5 0 0 0-1.5 1.5v10A1.5 1.5 0 0 0 5 16.5h3M12.5 6.5 16 10l-3.5 3.5M16 10H8" />)
+export const LeaveIcon = icon(
+  <path d="M8 3.5H5a1.5 1.5 0 0 0-1.5 1.5v10A1.5 1.5 0 0 0 5 16.5h3M12.5 6.5 16 10l-3.5 3.5M16 10H8" />,
+)
 export const DropIcon = icon(<path d="M4 6h12M8 6V4.5h4V6M6 6l.700 10h6.6L14 6" />)

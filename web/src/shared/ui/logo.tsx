@@ -6,12 +6,7 @@ export function Mark({ size = 28 }: { size?: number }) {
       <g className="stroke-on-accent" strokeLinecap="round" strokeWidth="3">
         <path d="M8 9.5h16M8 15.5h16M8 21.5h7" />
       </g>
-      <path
-        d="M19 20h5.5v6.2z"
-        className="fill-on-accent stroke-on-accent"
-        strokeWidth="1.5"
-        strokeLinejoin="round"
-      />
+      <path d="M19 20h5.5v6.2z" className="fill-on-accent stroke-on-accent" strokeWidth="1.5" strokeLinejoin="round" />
     </svg>
   )
 }

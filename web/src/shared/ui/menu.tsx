@@ -2,7 +2,15 @@ import { DropdownMenu as Radix } from 'radix-ui'
 import type { ReactNode } from 'react'
 import { CheckIcon } from './icons'
 
-export function Menu({ trigger, children, side }: { trigger: ReactNode; children: ReactNode; side?: 'top' | 'bottom' }) {
+export function Menu({
+  trigger,
+  children,
+  side,
+}: {
+  trigger: ReactNode
+  children: ReactNode
+  side?: 'top' | 'bottom'
+}) {
   return (
     <Radix.Root>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>

@@ -1,0 +1,7 @@
+import { Directory } from '@/features/rooms/directory'
+import { useTitle } from '../use-title'
+
+export function DirectoryPage() {
+  useTitle('Browse rooms')
+  return <Directory />
+}

@@ -1,0 +1,8 @@
+import { Landing } from '@/features/landing/landing'
+import { mayBeSignedIn } from '@/shared/session/me'
+import { useTitle } from '../use-title'
+
+export function LandingPage() {
+  useTitle(null)
+  return <Landing signedIn={mayBeSignedIn()} />
+}

@@ -1,0 +1,39 @@
+import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router'
+import { sentenceOf } from '@/shared/api/problem'
+import { buttonClass } from '@/shared/ui/button'
+import { Failed, Notice } from '@/shared/ui/states'
+import { useTitle } from '../use-title'
+
+export function NotFoundPage() {
+  useTitle('Not found')
+  return (
+    <main className="pt-[12vh]">
+      <Notice
+        title="There is nothing here"
+        action={
+          <Link to="/" className={buttonClass('quiet')}>
+            Go to the start
+          </Link>
+        }
+      >
+        The address may be mistyped, or the page has moved.
+      </Notice>
+    </main>
+  )
+}
+
+export function RouteErrorPage({ error, reset }: ErrorComponentProps) {
+  const router = useRouter()
+  return (
+    <main className="pt-[12vh]">
+      <Failed
+        what="This did not load"
+        why={sentenceOf(error)}
+        onRetry={() => {
+          reset()
+          void router.invalidate()
+        }}
+      />
+    </main>
+  )
+}

@@ -1,0 +1,72 @@
+import { useQuery } from '@tanstack/react-query'
+import { Link, useParams } from '@tanstack/react-router'
+import { useState } from 'react'
+import { Conversation } from '@/features/conversation/conversation'
+import { isMissing, roomQuery } from '@/features/rooms/api/get-room'
+import { JoinPanel } from '@/features/rooms/join-panel'
+import { MembersPanel } from '@/features/rooms/members-panel'
+import { PaneHeader } from '@/features/rooms/pane-header'
+import { RoomHeader } from '@/features/rooms/room-header'
+import { sentenceOf } from '@/shared/api/problem'
+import type { Room } from '@/shared/api/types'
+import { useIsGone } from '@/shared/live/context'
+import { neutral } from '@/shared/text/tokens'
+import { buttonClass } from '@/shared/ui/button'
+import { Failed, Notice, Skeleton } from '@/shared/ui/states'
+import { useTitle } from '../use-title'
+
+export function RoomPage() {
+  const { roomId } = useParams({ from: '/shell/rooms/$roomId' })
+  const room = useQuery(roomQuery(roomId))
+  const gone = useIsGone(roomId)
+  useTitle(room.data ? neutral(room.data.name) : 'Room')
+  if (isMissing(room.error)) return <MissingRoom />
+  if (room.data?.member && gone && !room.isFetching) return <MissingRoom />
+  if (room.data) return <LoadedRoom key={roomId} room={room.data} />
+  return (
+    <div className="flex h-full flex-col">
+      <PaneHeader>{null}</PaneHeader>
+      {room.isError ? (
+        <Failed what="The room did not load" why={sentenceOf(room.error)} onRetry={() => void room.refetch()} />
+      ) : (
+        <Skeleton rows={7} label="Loading the room" />
+      )}
+    </div>
+  )
+}
+
+function LoadedRoom({ room }: { room: Room }) {
+  const [members, setMembers] = useState(false)
+  return (
+    <section aria-label={neutral(room.name)} className="flex h-full flex-col">
+      <RoomHeader room={room} membersOpen={members} onToggleMembers={() => setMembers((open) => !open)} />
+      {room.member ? (
+        <div className="relative flex min-h-0 flex-1">
+          <Conversation room={room} />
+          {members ? <MembersPanel room={room.id} onClose={() => setMembers(false)} /> : null}
+        </div>
+      ) : (
+        <JoinPanel room={room} />
+      )}
+    </section>
+  )
+}
+
+/** The same for a room that does not exist and for one that may not be seen. */
+function MissingRoom() {
+  return (
+    <div className="flex h-full flex-col">
+      <PaneHeader>{null}</PaneHeader>
+      <Notice
+        title="This room is not here"
+        action={
+          <Link to="/rooms/directory" className={buttonClass('quiet')}>
+            Browse rooms
+          </Link>
+        }
+      >
+        It does not exist, or you do not have access to it.
+      </Notice>
+    </div>
+  )
+}

@@ -1,0 +1,59 @@
+import { useQuery } from '@tanstack/react-query'
+import { Outlet, useLocation } from '@tanstack/react-router'
+import { ConnectionBanner } from '@/features/connection/connection-banner'
+import { forgetDrafts } from '@/features/conversation/drafts'
+import { ProfileMenu } from '@/features/profile/profile-menu'
+import { Sidebar } from '@/features/rooms/sidebar'
+import type { User } from '@/shared/api/types'
+import { LiveContext } from '@/shared/live/context'
+import { meQuery } from '@/shared/session/me'
+import { Spinner } from '@/shared/ui/states'
+import { useLeaveSession, useLiveSession, useSessionEnd } from './use-live-session'
+
+export function Shell() {
+  const me = useQuery(meQuery)
+  return me.data ? <SignedIn me={me.data.user} /> : <Waiting />
+}
+
+function SignedIn({ me }: { me: User }) {
+  const live = useLiveSession(me)
+  const leave = useLeaveSession()
+  useSessionEnd(live, leave)
+  if (!live) return <Waiting />
+  return (
+    <LiveContext value={live}>
+      <div className="flex h-dvh flex-col">
+        <ConnectionBanner />
+        <Panes
+          onSignedOut={() => {
+            forgetDrafts(me.id)
+            leave(false)
+          }}
+        />
+      </div>
+    </LiveContext>
+  )
+}
+
+/** Two panes side by side, or one at a time where there is no room for two. */
+function Panes({ onSignedOut }: { onSignedOut(): void }) {
+  const atList = useLocation({ select: (location) => location.pathname.replace(/\/$/, '') === '/rooms' })
+  return (
+    <div className="flex min-h-0 flex-1">
+      <div className={`w-full shrink-0 border-line md:block md:w-[264px] md:border-r ${atList ? '' : 'hidden'}`}>
+        <Sidebar footer={<ProfileMenu onSignedOut={onSignedOut} />} />
+      </div>
+      <main className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
+        <Outlet />
+      </main>
+    </div>
+  )
+}
+
+function Waiting() {
+  return (
+    <div className="flex h-dvh items-center justify-center">
+      <Spinner label="Opening Parley" />
+    </div>
+  )
+}

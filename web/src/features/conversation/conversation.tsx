@@ -1,0 +1,80 @@
+import { useEffect, useMemo, useState } from 'react'
+import type { Room } from '@/shared/api/types'
+import { useLive, useOutbox, useTimeline } from '@/shared/live/context'
+import { neutral } from '@/shared/text/tokens'
+import { Skeleton } from '@/shared/ui/states'
+import { Announcer } from './announcer'
+import { Composer } from './composer'
+import { MessageList } from './message-list'
+import { unseen } from './rows'
+
+const noItems = [] as const
+
+export function Conversation({ room }: { room: Room }) {
+  const live = useLive()
+  const timeline = useTimeline(room.id)
+  const outbox = useOutbox()
+  const [sent, setSent] = useState(0)
+  const me = live.me.id
+  const items = timeline?.items ?? noItems
+  const entries = useMemo(() => unseen(outbox, room.id, items, me), [outbox, room.id, items, me])
+
+  useEffect(() => {
+    live.open(room.id)
+    live.look(room.id)
+    return () => live.look(null)
+  }, [live, room.id])
+
+  return (
+    <div className="flex min-h-0 min-w-0 flex-1 flex-col">
+      {timeline ? (
+        <>
+          <Announcer timeline={timeline} me={me} />
+          <MessageList
+            room={room.id}
+            label={`Messages in ${neutral(room.name)}`}
+            me={me}
+            timeline={timeline}
+            entries={entries}
+            sent={sent}
+            intro={<Intro room={room} />}
+          />
+          {timeline.catchingUp ? (
+            <p className="px-4 pb-1 text-xs text-soft md:px-5">
+              Catching up. The newest messages may still be on their way.
+            </p>
+          ) : null}
+        </>
+      ) : (
+        <div className="min-h-0 flex-1 overflow-hidden">
+          <Skeleton rows={7} label="Loading messages" />
+        </div>
+      )}
+      <Composer
+        me={me}
+        room={room.id}
+        placeholder={`Message ${neutral(room.name)}`}
+        onSend={(body) => {
+          live.send(room.id, body)
+          setSent((count) => count + 1)
+        }}
+      />
+    </div>
+  )
+}
+
+function Intro({ room }: { room: Room }) {
+  return (
+    <div className="px-4 pb-2 md:px-5">
+      <h2 className="font-display text-xl font-semibold" dir="auto">
+        {neutral(room.name)}
+      </h2>
+      <p className="text-soft">
+        This is where the conversation begins.{' '}
+        {room.visibility === 'private'
+          ? 'Only its members can see this room.'
+          : 'Everybody can find and join this room.'}
+      </p>
+    </div>
+  )
+}

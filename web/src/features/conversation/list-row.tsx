@@ -1,0 +1,57 @@
+import { usePeople } from '@/shared/live/context'
+import { dayLabel } from '@/shared/text/time'
+import { neutral } from '@/shared/text/tokens'
+import { MessageRow } from './message-row'
+import { type Row, startsDay, startsGroup } from './rows'
+import { systemText } from './system-text'
+
+interface Props {
+  row: Row
+  before: Row | null
+  me: string
+  index: number
+  total: number
+}
+
+/** A row with what it opens: a day, and the author's name. */
+export function ListRow({ row, before, me, index, total }: Props) {
+  return (
+    <>
+      {startsDay(before, row) ? <DayLine at={row.at} /> : null}
+      {row.kind === 'system' ? (
+        <SystemRow row={row} index={index} total={total} />
+      ) : (
+        <MessageRow row={row} head={startsGroup(before, row)} mine={row.sender === me} index={index} total={total} />
+      )}
+    </>
+  )
+}
+
+function DayLine({ at }: { at: number }) {
+  return (
+    <div className="flex items-center gap-3 px-4 pt-4 pb-1.5 md:px-5">
+      <span className="h-px flex-1 bg-line" />
+      <span className="text-xs font-semibold text-soft">{dayLabel(at, Date.now())}</span>
+      <span className="h-px flex-1 bg-line" />
+    </div>
+  )
+}
+
+function SystemRow({ row, index, total }: { row: Row; index: number; total: number }) {
+  const people = usePeople()
+  if (!row.item) return null
+  const text = systemText(row.item, (id) => neutral(people[id]?.display_name ?? 'Somebody'))
+  return (
+    <article
+      aria-label={text}
+      aria-posinset={index + 1}
+      aria-setsize={total}
+      data-position={row.item.position}
+      data-state={row.state}
+      data-kind="system"
+      className="px-4 py-1.5 pl-16 text-sm text-soft md:pl-17"
+    >
+      {text}
+    </article>
+  )
+}

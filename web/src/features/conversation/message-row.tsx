@@ -1,0 +1,89 @@
+import { memo } from 'react'
+import { usePerson } from '@/shared/live/context'
+import { clockTime, fullTime } from '@/shared/text/time'
+import { neutral } from '@/shared/text/tokens'
+import { Avatar } from '@/shared/ui/avatar'
+import { MessageText } from './message-text'
+import { RowState, StateIcon } from './row-state'
+import type { Row } from './rows'
+
+export interface RowProps {
+  row: Row
+  head: boolean
+  mine: boolean
+  index: number
+  total: number
+}
+
+export const MessageRow = memo(
+  function MessageRow({ row, head, mine, index, total }: RowProps) {
+    const person = usePerson(row.sender)
+    const name = neutral(person?.display_name ?? 'Somebody')
+    const body = row.entry ? row.entry.body : typeof row.item?.body === 'string' ? row.item.body : ''
+    const dim = row.state === 'pending' ? 'text-soft' : ''
+    return (
+      <article
+        aria-label={`${name}, ${clockTime(row.at)}`}
+        aria-posinset={index + 1}
+        aria-setsize={total}
+        data-position={row.item?.position}
+        data-state={row.state}
+        data-mine={mine || undefined}
+        className={`group relative flex gap-3 px-4 hover:bg-hover/60 md:px-5 ${head ? 'pt-2.5 pb-0.5' : 'py-0.5'}`}
+      >
+        {mine ? <span aria-hidden="true" className="absolute inset-y-0 left-0 w-[3px] bg-accent/45" /> : null}
+        <div className="w-9 shrink-0">
+          {head ? <Avatar name={name} color={person?.color} /> : <GutterTime at={row.at} />}
+        </div>
+        <div className="min-w-0 flex-1">
+          {head ? <RowHead name={name} at={row.at} mine={mine} /> : null}
+          <div className="flex items-end gap-2">
+            <div className={`min-w-0 flex-1 overflow-clip [overflow-clip-margin:4px] ${dim}`}>
+              {row.item?.deleted ? (
+                <p className="text-soft italic">This message was deleted.</p>
+              ) : (
+                <MessageText body={body} />
+              )}
+              {row.item?.edited && !row.item.deleted ? <span className="text-xs text-soft">(edited)</span> : null}
+            </div>
+            {mine ? <StateIcon state={row.state} /> : null}
+          </div>
+          {row.entry ? <RowState entry={row.entry} /> : null}
+        </div>
+      </article>
+    )
+  },
+  (a, b) =>
+    a.row.item === b.row.item &&
+    a.row.entry === b.row.entry &&
+    a.row.key === b.row.key &&
+    a.head === b.head &&
+    a.index === b.index &&
+    a.total === b.total,
+)
+
+function RowHead({ name, at, mine }: { name: string; at: number; mine: boolean }) {
+  return (
+    <p className="flex items-baseline gap-2">
+      <span className="min-w-0 truncate font-semibold" dir="auto">
+        {name}
+      </span>
+      {mine ? <span className="sr-only">(you)</span> : null}
+      <time dateTime={new Date(at).toISOString()} title={fullTime(at)} className="shrink-0 text-xs text-soft">
+        {clockTime(at)}
+      </time>
+    </p>
+  )
+}
+
+function GutterTime({ at }: { at: number }) {
+  return (
+    <time
+      dateTime={new Date(at).toISOString()}
+      title={fullTime(at)}
+      className="-ml-2 block w-11 text-right text-[11px] leading-[22px] text-soft opacity-0 group-hover:opacity-100"
+    >
+      {clockTime(at)}
+    </time>
+  )
+}

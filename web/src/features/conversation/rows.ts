@@ -1,0 +1,73 @@
+import type { Entry } from '@/shared/outbox/machine'
+import type { Item } from '@/shared/socket/protocol'
+import { dayKey } from '@/shared/text/time'
+
+/** What a row of the list shows, whether it is in the log or still on its way. */
+export interface Row {
+  key: string
+  kind: 'message' | 'system'
+  sender: string
+  at: number
+  state: 'pending' | 'accepted' | 'stored' | 'failed'
+  item: Item | null
+  entry: Entry | null
+}
+
+const GROUP_MS = 5 * 60_000
+
+export function countRows(items: readonly Item[], entries: readonly Entry[]): number {
+  return items.length + entries.length
+}
+
+/**
+ * Stable while a message turns from optimistic to real, so that nothing is drawn twice or remounted. Only my own rows
+ * can be optimistic; another person's `cid` is theirs to choose and must not collide with mine.
+ */
+export function rowKey(items: readonly Item[], entries: readonly Entry[], me: string, index: number): string {
+  const item = items[index]
+  if (!item) return (entries[index - items.length] as Entry).cid
+  return item.sender === me && item.cid ? item.cid : item.id
+}
+
+export function rowAt(items: readonly Item[], entries: readonly Entry[], me: string, index: number): Row | null {
+  const key = rowKey.bind(null, items, entries, me)
+  const item = items[index]
+  if (item) {
+    return {
+      key: key(index),
+      kind: item.kind === 'message' ? 'message' : 'system',
+      sender: item.sender ?? '',
+      at: Date.parse(item.sent_at),
+      // A record has its number only once it is stored; until then it is known to be in the log.
+      state: item.seq == null ? 'accepted' : 'stored',
+      item,
+      entry: null,
+    }
+  }
+  const entry = entries[index - items.length]
+  if (!entry) return null
+  const state = entry.state === 'sending' ? 'pending' : entry.state
+  return { key: key(index), kind: 'message', sender: me, at: entry.created_at, state, item: null, entry }
+}
+
+/** Whether a row carries the name again: another author, a pause, a new day, or something in between. */
+export function startsGroup(before: Row | null, row: Row): boolean {
+  if (!before || before.kind !== 'message' || row.kind !== 'message') return true
+  return before.sender !== row.sender || row.at - before.at > GROUP_MS || startsDay(before, row)
+}
+
+export function startsDay(before: Row | null, row: Row): boolean {
+  return !before || dayKey(before.at) !== dayKey(row.at)
+}
+
+/** Entries that the room's rows do not show yet: between a frame and the outbox there must never be two. */
+export function unseen(entries: readonly Entry[], room: string, items: readonly Item[], me: string): readonly Entry[] {
+  const mine = entries.filter((entry) => entry.room === room)
+  if (mine.length === 0) return mine
+  const recent = new Set<string | null | undefined>()
+  for (let i = items.length - 1; i >= 0 && i >= items.length - 500; i--) {
+    const item = items[i] as Item
+    if (item.sender === me) recent.add(item.cid)
+  }
+  return mine.filter((entry) => !recent.has(entry.cid))
+}

@@ -1,0 +1,68 @@
+import { useNavigate } from '@tanstack/react-router'
+import { useState } from 'react'
+import type { Room } from '@/shared/api/types'
+import { neutral } from '@/shared/text/tokens'
+import { IconButton } from '@/shared/ui/button'
+import { LeaveIcon, MoreIcon, PeopleIcon } from '@/shared/ui/icons'
+import { Menu, MenuItem } from '@/shared/ui/menu'
+import { LeaveRoomDialog } from './leave-room-dialog'
+import { PaneHeader } from './pane-header'
+import { memberCount, RoomName } from './room-name'
+
+interface Props {
+  room: Room
+  membersOpen: boolean
+  onToggleMembers(): void
+}
+
+export function RoomHeader({ room, membersOpen, onToggleMembers }: Props) {
+  const [leaving, setLeaving] = useState(false)
+  const navigate = useNavigate()
+  return (
+    <PaneHeader>
+      <div className="min-w-0 flex-1">
+        <h1 className="flex items-center gap-1.5 font-semibold">
+          <RoomName room={room} />
+        </h1>
+        {room.topic ? (
+          <p className="truncate text-xs text-soft" dir="auto" title={neutral(room.topic)}>
+            {neutral(room.topic)}
+          </p>
+        ) : null}
+      </div>
+      {room.member ? (
+        <>
+          <button
+            type="button"
+            aria-expanded={membersOpen}
+            aria-label={`Members, ${memberCount(room.members)}`}
+            title="Members"
+            onClick={onToggleMembers}
+            className="inline-flex min-h-11 shrink-0 items-center gap-1.5 rounded-lg px-2.5 text-sm text-soft transition-colors hover:bg-hover hover:text-ink aria-expanded:bg-selected aria-expanded:text-ink md:min-h-8"
+          >
+            <PeopleIcon />
+            <span className="tabular-nums">{room.members.toLocaleString()}</span>
+          </button>
+          <Menu
+            trigger={
+              <IconButton label="Room menu">
+                <MoreIcon />
+              </IconButton>
+            }
+          >
+            <MenuItem danger onSelect={() => setLeaving(true)}>
+              <LeaveIcon />
+              Leave room
+            </MenuItem>
+          </Menu>
+          <LeaveRoomDialog
+            room={room}
+            open={leaving}
+            onOpenChange={setLeaving}
+            onLeft={() => void navigate({ to: '/rooms' })}
+          />
+        </>
+      ) : null}
+    </PaneHeader>
+  )
+}
