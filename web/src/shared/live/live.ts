@@ -5,7 +5,7 @@ import type { User } from '../api/types'
 import { openOutbox } from '../outbox/db'
 import { Outbox } from '../outbox/outbox'
 import { claimTab, isAbandoned } from '../outbox/owner'
-import { type ConnectionState, SocketClient, type WireSocket } from '../socket/client'
+import { type ConnectionState, idle, SocketClient, type WireSocket } from '../socket/client'
 import { type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
 import { advanced, paged, raised, replaced, replayed, type Timeline } from '../timeline/timeline'
 import { createActivity } from './activity'
@@ -23,7 +23,7 @@ export interface LiveEvents {
 
 /** Everything that moves without being asked for, for one signed-in person. React only watches its stores. */
 export async function createLive(me: User, events: LiveEvents) {
-  const connection = createStore<ConnectionState>(() => client.state)
+  const connection = createStore<ConnectionState>(() => idle)
   const people = createPeople()
   const activity = createActivity()
   const timelines = createTimelines()

@@ -33,6 +33,8 @@ export interface ConnectionState {
   ended: Ended | null
 }
 
+export const idle: ConnectionState = { phase: 'idle', offlineSince: null, nextTryAt: null, ended: null }
+
 export class RequestLost extends Error {}
 
 interface Waiting {
@@ -43,7 +45,7 @@ interface Waiting {
 
 /** One connection that comes back: hello, numbered requests with deadlines, jittered and paced reconnects. */
 export class SocketClient {
-  state: ConnectionState = { phase: 'idle', offlineSince: null, nextTryAt: null, ended: null }
+  state: ConnectionState = idle
   private socket: WireSocket | null = null
   private ref = 0
   private attempt = 0
