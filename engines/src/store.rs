@@ -6,8 +6,10 @@ use parley_proto::{Cursor, PartitionId};
 use thiserror::Error;
 
 pub mod accounts;
+mod plan;
 pub mod projection;
 pub mod rooms;
+pub mod sqlite;
 pub mod timeline;
 
 /// The store can't be reached or did not answer in time.
@@ -23,8 +25,14 @@ pub struct Snapshot<T> {
 }
 
 /// A store engine.
-pub trait Store: accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + projection::Partitions + projection::Projection {}
-impl<T: accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + projection::Partitions + projection::Projection> Store for T {}
+pub trait Store:
+    accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + projection::Partitions + projection::Projection
+{
+}
+impl<T: accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + projection::Partitions + projection::Projection> Store
+    for T
+{
+}
 
 /// A slice of a list that is ordered by a key: what comes after (or before) it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use parley_proto::{SessionId, UnixMillis, UserId};
 
-use super::{StoreUnavailable};
+use super::StoreUnavailable;
 
 /// An account's row.
 #[derive(Debug, Clone, PartialEq, Eq)]

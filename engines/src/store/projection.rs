@@ -70,7 +70,10 @@ pub enum Entry {
     First(Box<Record>),
     Duplicate,
     Expired,
-    Dead { reason: String, bytes: Bytes },
+    Dead {
+        reason: String,
+        bytes: Bytes,
+    },
 }
 
 /// A piece of the log to store in one transaction: every record of [from, to).
