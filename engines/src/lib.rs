@@ -7,5 +7,6 @@
 //! A port is several small traits; each engine sits in the file that bears its name, and one contract suite per port runs against every engine.
 
 pub mod bus;
+pub mod folder_lock;
 pub mod log;
 pub mod store;

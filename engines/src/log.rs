@@ -12,6 +12,9 @@ use parley_proto::{Cursor, PartitionId, Position, RoomId};
 use thiserror::Error;
 use tokio::sync::oneshot;
 
+pub mod embedded;
+pub mod metrics;
+
 /// What the log says of a record that was handed over. Any failure after the handing over is [`Appended::Unknown`]: no error proves that it is not in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Appended {

@@ -1,0 +1,4 @@
+//! The engines against their ports' contracts.
+
+mod bus;
+mod log;
