@@ -12,6 +12,7 @@ import { onSessionEnded } from './query-client'
 export function useLiveSession(me: User): Live | null {
   const client = useQueryClient()
   const [live, setLive] = useState<Live | null>(null)
+  // biome-ignore lint/correctness/useExhaustiveDependencies: a changed profile is the same person, only the account decides
   useEffect(() => {
     let over = false
     const starting = createLive(me, {
@@ -32,8 +33,6 @@ export function useLiveSession(me: User): Live | null {
       setLive(null)
       void starting.then((made) => made.stop())
     }
-    // A changed profile is the same person: only the account decides.
-    // biome-ignore lint/correctness/useExhaustiveDependencies: see above
   }, [client, me.id])
   return live
 }

@@ -2,6 +2,7 @@ import { type KeyboardEvent, useEffect, useLayoutEffect, useRef, useState } from
 import { BODY_CODE_POINTS_MAX, COUNTER_FROM, codePoints } from '@/shared/text/length'
 import { SendIcon } from '@/shared/ui/icons'
 import { keepDraft, readDraft } from './drafts'
+import { composerId } from './focus-composer'
 
 const MAX_HEIGHT_PX = 220
 
@@ -47,6 +48,7 @@ export function Composer({ me, room, placeholder, onSend }: Props) {
     <div className="shrink-0 px-3 pt-1 pb-[max(12px,env(safe-area-inset-bottom))] md:px-5 md:pb-5">
       <div className="flex items-end rounded-xl border border-edge bg-raised focus-within:border-accent focus-within:ring-1 focus-within:ring-accent">
         <textarea
+          id={composerId}
           ref={area}
           rows={1}
           dir="auto"
@@ -57,7 +59,7 @@ export function Composer({ me, room, placeholder, onSend }: Props) {
           placeholder={placeholder}
           onChange={(event) => setText(event.target.value)}
           onKeyDown={onKeyDown}
-          className="scroll-quiet min-h-11 flex-1 resize-none bg-transparent px-3.5 py-[10px] outline-none"
+          className="scroll-quiet min-h-11 flex-1 resize-none bg-transparent px-3.5 text-[16px] md:text-base py-[15px] md:py-[11px] outline-none"
         />
         <button
           type="button"

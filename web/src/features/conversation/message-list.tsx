@@ -1,6 +1,7 @@
 import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
 import type { Entry } from '@/shared/outbox/machine'
 import { lowerBound, type Timeline } from '@/shared/timeline/timeline'
+import { focusComposer } from './focus-composer'
 import { JumpButton } from './jump-button'
 import { ListRow } from './list-row'
 import { rowAt } from './rows'
@@ -35,6 +36,10 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
 
   const { scrollToEnd } = list
   const toEnd = useCallback(() => scrollToEnd(), [scrollToEnd])
+  const jump = () => {
+    toEnd()
+    focusComposer()
+  }
   useEffect(() => {
     if (sent > 0) toEnd()
   }, [sent, toEnd])
@@ -78,7 +83,7 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
           {total === 0 && !hasOlder ? intro : null}
         </div>
       </div>
-      {away ? <JumpButton missed={missed} onClick={toEnd} /> : null}
+      {away ? <JumpButton missed={missed} onClick={jump} /> : null}
     </div>
   )
 }

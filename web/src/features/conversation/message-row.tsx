@@ -1,6 +1,6 @@
 import { memo } from 'react'
 import { usePerson } from '@/shared/live/context'
-import { clockTime, fullTime } from '@/shared/text/time'
+import { clockTime, fullTime, shortTime } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
 import { Avatar } from '@/shared/ui/avatar'
 import { MessageText } from './message-text'
@@ -38,7 +38,7 @@ export const MessageRow = memo(
         <div className="min-w-0 flex-1">
           {head ? <RowHead name={name} at={row.at} mine={mine} /> : null}
           <div className="flex items-end gap-2">
-            <div className={`min-w-0 flex-1 overflow-clip [overflow-clip-margin:4px] ${dim}`}>
+            <div className={`min-w-0 max-w-[80ch] grow overflow-clip [overflow-clip-margin:4px] ${dim}`}>
               {row.item?.deleted ? (
                 <p className="text-soft italic">This message was deleted.</p>
               ) : (
@@ -81,9 +81,9 @@ function GutterTime({ at }: { at: number }) {
     <time
       dateTime={new Date(at).toISOString()}
       title={fullTime(at)}
-      className="-ml-2 block w-11 text-right text-[11px] leading-[22px] text-soft opacity-0 group-hover:opacity-100"
+      className="block text-right text-xs leading-[22px] whitespace-nowrap text-soft opacity-0 group-hover:opacity-100"
     >
-      {clockTime(at)}
+      {shortTime(at)}
     </time>
   )
 }

@@ -3,6 +3,7 @@ import { sentenceFor } from '@/shared/api/problem'
 import { useConnection, useLive } from '@/shared/live/context'
 import type { Entry } from '@/shared/outbox/machine'
 import { AlertIcon, CheckIcon, ClockIcon } from '@/shared/ui/icons'
+import { focusComposer } from './focus-composer'
 import type { Row } from './rows'
 
 const marks = {
@@ -58,7 +59,10 @@ function RowButton({ onClick, children }: { onClick(): void; children: ReactNode
   return (
     <button
       type="button"
-      onClick={onClick}
+      onClick={() => {
+        onClick()
+        focusComposer()
+      }}
       className="min-h-11 rounded px-0.5 font-semibold text-ink underline underline-offset-2 md:min-h-6"
     >
       {children}

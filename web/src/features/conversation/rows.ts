@@ -52,7 +52,7 @@ export function rowAt(items: readonly Item[], entries: readonly Entry[], me: str
 
 /** Whether a row carries the name again: another author, a pause, a new day, or something in between. */
 export function startsGroup(before: Row | null, row: Row): boolean {
-  if (!before || before.kind !== 'message' || row.kind !== 'message') return true
+  if (before?.kind !== 'message' || row.kind !== 'message') return true
   return before.sender !== row.sender || row.at - before.at > GROUP_MS || startsDay(before, row)
 }
 

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type RefObject, useCallback, useLayoutEffect } from 'react'
+import { type RefObject, useCallback, useEffect, useLayoutEffect } from 'react'
 import type { Entry } from '@/shared/outbox/machine'
 import type { Timeline } from '@/shared/timeline/timeline'
 import { countRows, rowKey } from './rows'
@@ -33,5 +33,25 @@ export function useMessageList(
   list.shouldAdjustScrollPositionOnItemSizeChange = (item, _, { scrollOffset }) => item.end <= (scrollOffset ?? 0)
   const { scrollToEnd } = list
   useLayoutEffect(() => scrollToEnd(), [scrollToEnd])
+  useStayAtEnd(scroller, scrollToEnd)
   return list
+}
+
+/** The banner, the composer and a phone's keyboard change the height; who was at the end stays there. */
+function useStayAtEnd(scroller: RefObject<HTMLElement | null>, scrollToEnd: () => void) {
+  useEffect(() => {
+    const element = scroller.current
+    if (!element) return
+    let atEnd = true
+    const look = () => {
+      atEnd = element.scrollHeight - element.scrollTop - element.clientHeight <= AT_END
+    }
+    const resized = new ResizeObserver(() => atEnd && scrollToEnd())
+    resized.observe(element)
+    element.addEventListener('scroll', look, { passive: true })
+    return () => {
+      resized.disconnect()
+      element.removeEventListener('scroll', look)
+    }
+  }, [scroller, scrollToEnd])
 }

@@ -25,7 +25,7 @@ export function Landing({ signedIn }: { signedIn: boolean }) {
         <Wordmark />
         <nav aria-label="Account" className="flex items-center gap-2">
           {signedIn ? null : (
-            <Link to="/sign-in" className={buttonClass('plain')}>
+            <Link to="/sign-in" className={buttonClass('quiet')}>
               Sign in
             </Link>
           )}
@@ -51,8 +51,12 @@ function Opening({ signedIn }: { signedIn: boolean }) {
   return (
     <section className="grid items-center gap-10 py-10 md:grid-cols-[1.1fr_1fr] md:gap-14 md:py-20">
       <div>
-        <h1 className="font-display text-3xl font-semibold tracking-tight text-balance">
-          One log. One order. One conversation.
+        <h1 className="font-display text-3xl font-semibold tracking-tight">
+          {['One log.', 'One order.', 'One conversation.'].map((line) => (
+            <span key={line} className="block">
+              {line}{' '}
+            </span>
+          ))}
         </h1>
         <p className="mt-5 max-w-[46ch] text-lg text-soft">
           Parley writes every message to a single ordered log. What arrives live on your screen and what is kept for

@@ -6,7 +6,7 @@ import { openOutbox } from '../outbox/db'
 import { Outbox } from '../outbox/outbox'
 import { claimTab, isAbandoned } from '../outbox/owner'
 import { type ConnectionState, idle, SocketClient, type WireSocket } from '../socket/client'
-import { type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
+import { type FrameOf, type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
 import { advanced, paged, raised, replaced, replayed, type Timeline } from '../timeline/timeline'
 import { createActivity } from './activity'
 import { newCid } from './cid'
@@ -65,21 +65,43 @@ export async function createLive(me: User, events: LiveEvents) {
   people.learn([me])
 
   function apply(room: string, next: Timeline | null, items: readonly Item[]): void {
-    // A hole: nothing after it may be shown. The resume brings it all, in order.
-    if (!next) return client.reconnect()
+    if (!next) {
+      // A hole: nothing after it may be shown. The resume brings it all, in order.
+      client.reconnect()
+      return
+    }
     timelines.set(room, next)
     people.need(items.map((item) => item.sender))
     outbox.onTimeline(room, items, next.cursor)
   }
 
-  function noticeLive(room: string, items: readonly Item[]): void {
-    const messages = items.filter((item) => item.kind === 'message')
-    if (messages.length > 0)
-      activity.moved(
-        room,
-        messages.every((item) => item.sender === me.id),
-      )
-    if (items.some((item) => item.kind === 'system' || item.kind === 'removed')) events.onRoomsChanged(room)
+  function follow(frame: FrameOf<'replay'> | FrameOf<'frames'>): void {
+    const held = timelines.get(frame.room)
+    if (!held) return
+    const fresh = frame.items.filter((item) => item.position >= held.cursor)
+    apply(frame.room, frame.type === 'replay' ? replayed(held, frame) : advanced(held, frame), frame.items)
+    const messages = fresh.filter((item) => item.kind === 'message')
+    if (messages.length > 0) {
+      const byMe = messages.every((item) => item.sender === me.id)
+      activity.moved(frame.room, byMe)
+    }
+    if (fresh.some((item) => item.kind === 'system' || item.kind === 'removed')) events.onRoomsChanged(frame.room)
+  }
+
+  function raise(frame: FrameOf<'cursors'>): void {
+    for (const { room, cursor } of frame.items) {
+      const held = timelines.get(room)
+      if (held?.live) apply(room, raised(held, cursor), [])
+    }
+    subscriptions.onCursors(frame)
+  }
+
+  /** Without a `ref` nobody asked for it: the right to this room ended. */
+  function forget(frame: FrameOf<'unsubscribed'>): void {
+    if (frame.ref !== undefined && frame.ref !== null) return
+    subscriptions.forget(frame.room)
+    timelines.setGone(frame.room, true)
+    events.onRoomsChanged(null)
   }
 
   function onFrame(frame: ServerFrame): void {
@@ -88,34 +110,26 @@ export async function createLive(me: User, events: LiveEvents) {
       case 'subscribed':
       case 'resync':
         timelines.setGone(frame.room, false)
-        return apply(frame.room, replaced(frame), frame.items)
+        apply(frame.room, replaced(frame), frame.items)
+        break
       case 'replay':
-      case 'frames': {
-        const held = timelines.get(frame.room)
-        if (!held) return
-        const fresh = frame.items.filter((item) => item.position >= held.cursor)
-        apply(frame.room, frame.type === 'replay' ? replayed(held, frame) : advanced(held, frame), frame.items)
-        return noticeLive(frame.room, fresh)
-      }
+      case 'frames':
+        follow(frame)
+        break
       case 'page': {
         const held = timelines.get(frame.room)
-        return held && apply(frame.room, paged(held, frame), frame.items)
+        if (held) apply(frame.room, paged(held, frame), frame.items)
+        break
       }
       case 'cursors':
-        for (const { room, cursor } of frame.items) {
-          const held = timelines.get(room)
-          if (held?.live) apply(room, raised(held, cursor), [])
-        }
-        return subscriptions.onCursors(frame)
+        raise(frame)
+        break
       case 'room_activity':
         activity.moved(frame.room, false)
-        return events.onActivity(frame.room)
+        events.onActivity(frame.room)
+        break
       case 'unsubscribed':
-        if (frame.ref === undefined || frame.ref === null) {
-          subscriptions.forget(frame.room)
-          timelines.setGone(frame.room, true)
-          events.onRoomsChanged(null)
-        }
+        forget(frame)
     }
   }
 

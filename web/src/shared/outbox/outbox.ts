@@ -32,6 +32,9 @@ export interface OutboxDeps {
 export class Outbox {
   readonly store: StoreApi<{ entries: readonly Entry[] }> = createStore(() => ({ entries: [] as readonly Entry[] }))
   private order = 0
+  private attempts = 0
+  /** The newest attempt of each entry: the answer to an earlier one must not be taken for its own. */
+  private readonly underWay = new Map<string, number>()
   private readonly timers = new Map<string, ReturnType<typeof setTimeout>>()
 
   constructor(private readonly deps: OutboxDeps) {}
@@ -116,14 +119,18 @@ export class Outbox {
     const entry = begun(step.entry)
     await this.change(entry.cid, entry)
     if (!this.find(entry.cid)) return void this.run(room)
+    const attempt = ++this.attempts
+    this.underWay.set(entry.cid, attempt)
     const answer = await this.ask(step.do, entry)
+    if (this.underWay.get(entry.cid) !== attempt) return
+    this.underWay.delete(entry.cid)
     const now = this.find(entry.cid)
     // Struck by its own frame meanwhile, or interrupted by a lost connection: then this answer says nothing more.
-    if (now?.state === 'sending' && answer) this.change(now.cid, answered(now, answer, Date.now()))
+    if (now?.state === 'sending') this.change(now.cid, answered(now, answer, Date.now()))
     void this.run(room)
   }
 
-  private async ask(how: 'send' | 'retry' | 'drop', { room, cid, base, body }: Entry): Promise<Answer | null> {
+  private async ask(how: 'send' | 'retry' | 'drop', { room, cid, base, body }: Entry): Promise<Answer> {
     const frame: ClientFrame =
       how === 'drop'
         ? { type: 'drop', room, cid, base }

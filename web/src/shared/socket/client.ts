@@ -152,12 +152,15 @@ export class SocketClient {
   private lost(code: number): void {
     clearTimeout(this.retryTimer)
     const action = closeAction(code)
-    if (action.kind === 'stop') return this.end(action.ended)
-    if (action.kind === 'refresh') return void this.refreshThenReturn()
-    const floor = action.kind === 'retry' ? action.atLeastMs : 0
-    this.paced = this.slotAt !== null || floor > 0
+    if (action.kind === 'stop') this.end(action.ended)
+    else if (action.kind === 'refresh') void this.refreshThenReturn()
+    else this.waitForTurn(action.kind === 'retry' ? action.atLeastMs : 0)
+  }
+
+  private waitForTurn(atLeastMs: number): void {
+    this.paced = this.slotAt !== null || atLeastMs > 0
     if (this.slotAt !== null) this.wait(Math.max(0, this.slotAt - Date.now()))
-    else this.wait(floor + backoffMs(this.attempt++, this.deps.random()))
+    else this.wait(atLeastMs + backoffMs(this.attempt++, this.deps.random()))
   }
 
   private async refreshThenReturn(): Promise<void> {
@@ -166,7 +169,8 @@ export class SocketClient {
     if (this.state.phase !== 'connecting' || this.socket) return
     if (outcome === 'ended') return this.end('signed-out')
     // The first return after a refresh is immediate; if 4001 comes again, the growing delay keeps it from looping.
-    this.wait(outcome === 'ok' && this.attempt++ === 0 ? 0 : backoffMs(this.attempt++, this.deps.random()))
+    const attempt = this.attempt++
+    this.wait(outcome === 'ok' && attempt === 0 ? 0 : backoffMs(attempt, this.deps.random()))
   }
 
   private wait(ms: number): void {

@@ -41,8 +41,8 @@ function safeHref(text: string): string | null {
 // Overrides and isolates could reorder what stands around them; marks, which only help, stay.
 const BIDI_CONTROLS = /[\u202a-\u202e\u2066-\u2069]/gu
 // Joiners (U+200C, U+200D) shape letters and emoji and stay; the others only hide text.
-const INVISIBLE = /[\u00ad\u034f\u115f\u1160\u180e\u200b\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0]/gu
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/gu
+const INVISIBLE = /\u034f|[\u00ad\u115f\u1160\u180e\u200b\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0]/gu
+const CONTROLS = /(?![\t\n\r])\p{Cc}/gu
 const PILED_MARKS = /(\p{Mn}{4})\p{Mn}+/gu
 
 /** Shown harmlessly, stored as sent: no reordering, no hidden text, no marks piled over the rows around it. */

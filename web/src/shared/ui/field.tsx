@@ -8,7 +8,7 @@ interface Props extends ComponentProps<'input'> {
 }
 
 export const inputClass =
-  'w-full min-h-11 rounded-lg border border-edge bg-raised px-3 text-base text-ink outline-offset-0 md:min-h-10'
+  'w-full min-h-11 rounded-lg border border-edge bg-raised px-3 text-[16px] text-ink outline-offset-0 md:min-h-10 md:text-base'
 
 export function Field({ label, hint, error, className = '', ...rest }: Props) {
   const id = useId()
@@ -47,7 +47,7 @@ function FieldError({ id, text }: { id: string; text: string }) {
 /** What is wrong with the whole form, announced when it appears. */
 export function FormError({ text }: { text: string | null }) {
   return (
-    <div role="alert">
+    <div role="alert" className="empty:hidden">
       {text ? (
         <p className="flex items-start gap-2 rounded-lg bg-danger-wash px-3 py-2 text-sm text-danger">
           <AlertIcon size={16} className="mt-0.5" />

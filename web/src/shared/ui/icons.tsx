@@ -2,6 +2,7 @@ import type { ReactNode } from 'react'
 
 /** One stroke, one grid. Icons are decoration: the control around them carries the name. */
 function icon(paths: ReactNode) {
+  // biome-ignore lint/correctness/noComponentHookFactories: called once per icon, when this module is loaded
   return function Icon({ size = 18, className }: { size?: number; className?: string }) {
     return (
       <svg
@@ -67,7 +68,13 @@ export const SearchIcon = icon(
   </>,
 )
 export const SendIcon = icon(<path d="M3.5 10h6M3.5 10 2.8 4.3 17 10 2.8 15.7z" />)
-export const MoreIcon = icon(<path d="M4.5 10h.010M10 10h.010M15.5 10h.010" />)
+export const MoreIcon = icon(
+  <g fill="currentColor">
+    <circle cx="4.5" cy="10" r="0.8" />
+    <circle cx="10" cy="10" r="0.8" />
+    <circle cx="15.5" cy="10" r="0.8" />
+  </g>,
+)
 export const LeaveIcon = icon(
   <path d="M8 3.5H5a1.5 1.5 0 0 0-1.5 1.5v10A1.5 1.5 0 0 0 5 16.5h3M12.5 6.5 16 10l-3.5 3.5M16 10H8" />,
 )

@@ -33,7 +33,8 @@ export function Skeleton({ rows, label }: { rows: number; label: string }) {
   return (
     <div role="status" aria-label={label} className="flex flex-col gap-5 px-4 py-4">
       {Array.from({ length: rows }, (_, index) => (
-        <div key={`${label}-${index + 1}`} className="flex animate-pulse gap-3">
+        // biome-ignore lint/suspicious/noArrayIndexKey: placeholder rows are alike and never move
+        <div key={index} className="flex animate-pulse gap-3">
           <span className="size-9 shrink-0 rounded-lg bg-hover" />
           <span className="flex flex-1 flex-col gap-2 pt-1">
             <span className="h-3 w-28 rounded bg-hover" />

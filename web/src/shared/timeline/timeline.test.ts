@@ -1,0 +1,132 @@
+import { expect, test } from 'vitest'
+import type { Item } from '../socket/protocol'
+import { advanced, fold, lowerBound, paged, raised, replaced, replayed, type Timeline } from './timeline'
+
+const message = (position: number, more: Partial<Item> = {}): Item => ({
+  position,
+  kind: 'message',
+  id: `m${position}`,
+  sender: 'ada',
+  cid: `c${position}`,
+  body: `text ${position}`,
+  sent_at: '2026-01-01T00:00:00.000Z',
+  ...more,
+})
+const edit = (position: number, target: string, body: string) => message(position, { kind: 'edit', target, body })
+const positions = (timeline: Pick<Timeline, 'items'>) => timeline.items.map((item) => item.position)
+const at = (items: Item[], cursor: number): Timeline =>
+  replaced({ items, start: items[0]?.position ?? cursor, cursor, has_older: true, last_seq: items.length })
+const frames = (prev: number, ...items: Item[]) => ({ type: 'frames' as const, room: 'r', prev, items })
+const page = (start: number, end: number, items: Item[]) => ({
+  type: 'page' as const,
+  ref: 1,
+  room: 'r',
+  items,
+  users: [],
+  start,
+  end,
+  has_older: false,
+  has_newer: true,
+})
+
+test('frames that join raise the cursor past the last record', () => {
+  const next = advanced(at([message(10)], 11), frames(11, message(12), message(15)))
+  expect(next).toMatchObject({ cursor: 16, lastSeq: 3 })
+  expect(next && positions(next)).toEqual([10, 12, 15])
+})
+
+test('frames beyond the cursor are a gap', () => {
+  expect(advanced(at([message(10)], 11), frames(12, message(13)))).toBeNull()
+})
+
+test('a frame that comes twice changes nothing', () => {
+  const once = advanced(at([message(10)], 11), frames(11, message(12)))
+  const twice = once && advanced(once, frames(11, message(12)))
+  expect(twice && positions(twice)).toEqual([10, 12])
+  expect(twice).toMatchObject({ cursor: 13, lastSeq: 2 })
+})
+
+test('an edit changes its target in place and is no row', () => {
+  const next = advanced(at([message(10), message(11)], 12), frames(12, edit(12, 'm10', 'better')))
+  expect(next && positions(next)).toEqual([10, 11])
+  expect(next?.items[0]).toMatchObject({ body: 'better', edited: true, rev: 12 })
+  expect(next?.cursor).toBe(13)
+})
+
+test('an older edit does not undo a newer one', () => {
+  const items = fold([message(10, { rev: 20, body: 'newest', edited: true })], [edit(15, 'm10', 'older')])
+  expect(items[0]?.body).toBe('newest')
+})
+
+test('a deletion leaves a row without its text', () => {
+  const items = fold([message(10)], [message(11, { kind: 'delete', target: 'm10' })])
+  expect(items).toHaveLength(1)
+  expect(items[0]).toMatchObject({ deleted: true, body: '' })
+})
+
+test('the same row with a larger revision replaces, with a smaller one does not', () => {
+  const held = [message(10, { rev: 12, body: 'b' })]
+  expect(fold(held, [message(10, { rev: 14, body: 'c' })])[0]?.body).toBe('c')
+  expect(fold(held, [message(10, { body: 'a' })])[0]?.body).toBe('b')
+})
+
+test('a stored copy gives a live row its number', () => {
+  expect(fold([message(10)], [message(10, { seq: 4 })])[0]?.seq).toBe(4)
+})
+
+test('a replay comes in pieces and is live with the last one', () => {
+  const piece = (prev: number, cursor: number, more: boolean, ...items: Item[]) => ({
+    type: 'replay' as const,
+    room: 'r',
+    prev,
+    items,
+    users: [],
+    cursor,
+    more,
+    last_seq: 9,
+    catching_up: false,
+  })
+  const held = { ...at([message(10)], 11), live: false }
+  const first = replayed(held, piece(11, 14, true, message(12)))
+  expect(first).toMatchObject({ live: false, cursor: 14 })
+  const second = first && replayed(first, piece(14, 20, false, message(16)))
+  expect(second).toMatchObject({ live: true, cursor: 20, lastSeq: 9 })
+  expect(second && positions(second)).toEqual([10, 12, 16])
+  expect(replayed(held, piece(12, 20, false))).toBeNull()
+})
+
+test('a resync replaces everything that was held', () => {
+  expect(positions(at([message(50)], 60))).toEqual([50])
+})
+
+test('an older page joins below, once', () => {
+  const older = page(5, 10, [message(5), message(8)])
+  const next = paged(at([message(10)], 11), older)
+  expect(positions(next)).toEqual([5, 8, 10])
+  expect(next).toMatchObject({ start: 5, hasOlder: false, cursor: 11 })
+  expect(positions(paged(next, older))).toEqual([5, 8, 10])
+})
+
+test('a newer page joins above and raises the cursor', () => {
+  const next = paged(at([message(10)], 11), page(11, 14, [message(12)]))
+  expect(positions(next)).toEqual([10, 12])
+  expect(next.cursor).toBe(14)
+})
+
+test('a page that would leave a hole is not taken', () => {
+  const held = at([message(10)], 11)
+  expect(paged(held, page(2, 7, [message(3)]))).toBe(held)
+})
+
+test('a cursor is raised, never lowered', () => {
+  const held = at([message(10)], 11)
+  expect(raised(held, 30).cursor).toBe(30)
+  expect(raised(held, 5)).toBe(held)
+})
+
+test('the place of a position is found in a long list', () => {
+  const items = Array.from({ length: 1_000 }, (_, index) => message(index * 3))
+  expect(lowerBound(items, 300)).toBe(100)
+  expect(lowerBound(items, 301)).toBe(101)
+  expect(lowerBound(items, 9_999)).toBe(1_000)
+})
