@@ -1,8 +1,17 @@
 //! Use cases of conversations: send, drop, pages of history.
 
-use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId, item::Item};
+mod history;
+mod send;
 
-use crate::refusal::Refusal;
+use std::sync::Arc;
+
+use parley_engines::{log::Log, store::Store};
+use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId};
+
+use crate::{ends::Ends, reader::Reader, rights::Rights};
+
+pub use history::{HistoryPage, PageAt};
+pub(crate) use send::Begun;
 
 /// A message to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,48 +25,57 @@ pub struct SendRequest {
     pub retry: bool,
 }
 
+/// A send whose outcome is unknown, to be given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DropRequest {
+    pub room: RoomId,
+    pub cid: Cid,
+    pub base: Cursor,
+}
+
 /// The three answers to a send.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendOutcome {
     /// It is in the log, at this position or before.
     Ack { id: MessageId, at_most: Position },
-    /// Nothing was appended.
+    /// Nothing was appended (`is_final`: a cancel came first, it never appears).
     Rejected { code: ErrorCode, is_final: bool, retry_after_ms: Option<u64> },
     /// It may be in the log.
     Unknown { is_final: bool, retry_after_ms: u64 },
 }
 
-/// Which page of history.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageAt {
-    Newest,
-    Before(Cursor),
-    From(Cursor),
-    Around(MessageId),
+impl SendOutcome {
+    /// Its name in metrics and JSON.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Ack { .. } => "ack",
+            Self::Rejected { .. } => "rejected",
+            Self::Unknown { .. } => "unknown",
+        }
+    }
 }
 
-/// Items of [start, end), ascending.
-#[derive(Debug, Clone, PartialEq)]
-pub struct HistoryPage {
-    pub items: Vec<Item>,
-    pub start: Cursor,
-    pub end: Cursor,
-    pub has_older: bool,
-    pub has_newer: bool,
-}
-
-/// Sends and reads.
+/// Sends and reads. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Chat {}
+pub struct Chat {
+    log: Arc<dyn Log>,
+    store: Arc<dyn Store>,
+    reader: Reader,
+    ends: Ends,
+    rights: Rights,
+}
 
 impl Chat {
-    /// Sends a message as `sender`, whose membership is judged here. Answers within [`parley_proto::limits::SEND_ANSWER`].
-    pub async fn send(&self, _sender: UserId, _request: SendRequest) -> SendOutcome {
-        SendOutcome::Unknown { is_final: false, retry_after_ms: 1_000 }
+    /// Over these engines.
+    pub fn new(log: Arc<dyn Log>, store: Arc<dyn Store>, reader: Reader, ends: Ends, rights: Rights) -> Self {
+        Self { log, store, reader, ends, rights }
     }
 
-    /// A page up to the end of the log, for a member (judged by the caller).
-    pub async fn page(&self, _room: RoomId, _at: PageAt, _limit: usize) -> Result<HistoryPage, Refusal> {
-        Err(Refusal::unavailable())
+    /// Sends a message as `sender`, whose membership is judged here. Answers within [`parley_proto::limits::SEND_ANSWER`].
+    pub async fn send(&self, sender: UserId, request: SendRequest) -> SendOutcome {
+        match self.begin_send(sender, request).await {
+            Begun::Answered(outcome) => outcome,
+            Begun::HandedOver(in_flight) => in_flight.finish().await,
+        }
     }
 }

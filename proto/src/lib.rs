@@ -12,6 +12,7 @@ pub mod fold;
 pub mod ids;
 pub mod item;
 pub mod limits;
+pub mod notice;
 pub mod position;
 pub mod record;
 pub mod segment;

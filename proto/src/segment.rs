@@ -90,6 +90,11 @@ impl Group {
         self.json.len()
     }
 
+    /// The first item's key.
+    pub fn first(&self) -> Option<Position> {
+        self.keys.first().map(|(key, _)| *key)
+    }
+
     /// The last item's key.
     pub fn last(&self) -> Option<Position> {
         self.keys.last().map(|(key, _)| *key)

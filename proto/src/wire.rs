@@ -156,8 +156,9 @@ pub struct NewestPage {
     pub start: Cursor,
     pub cursor: Cursor,
     pub has_older: bool,
-    /// The room's last `seq` as stored.
-    pub last_seq: u64,
+    /// The room's last `seq` as stored; absent where the store was not asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq: Option<u64>,
 }
 
 /// What the server sends.
@@ -195,7 +196,8 @@ pub enum ServerFrame {
         users: Vec<User>,
         cursor: Cursor,
         more: bool,
-        last_seq: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last_seq: Option<u64>,
         catching_up: bool,
     },
     /// Too much was missed: the newest page replaces what the client holds.

@@ -1,0 +1,226 @@
+//! Sending: one append, three answers.
+//!
+//! A first attempt may be refused as long as nothing was handed to the log. From then on, and for every retry, a failure is `unknown`: only the log can
+//! say more. A retry's or a cancel's answer is what the fold meets first.
+
+use std::time::Duration;
+
+use parley_engines::{
+    log::{Appended, EnqueueError, Receipt},
+    store::Snapshot,
+};
+use parley_proto::{
+    Body, Cid, Cursor, ErrorCode, Kind, MessageId, PartitionId, Position, Record, RoomId, UserId, WINDOW, check, codec, limits,
+    text::{self, TextError},
+};
+use tokio::time::Instant;
+
+use super::{Chat, DropRequest, SendOutcome, SendRequest};
+use crate::{clock, metrics, refusal::Refusal};
+
+/// A first attempt's floor may lie this far below the end: the rest of the window is for the time until it is appended.
+const FLOOR_DISTANCE_MAX: u64 = WINDOW / 2;
+/// What a client is told to wait before it retries an unknown outcome.
+const UNKNOWN_RETRY: Duration = Duration::from_millis(500);
+/// What a client is told to wait while the producer's queue is full.
+const QUEUE_RETRY: Duration = Duration::from_millis(250);
+
+const UNKNOWN: SendOutcome = SendOutcome::Unknown { is_final: false, retry_after_ms: UNKNOWN_RETRY.as_millis() as u64 };
+
+/// What a send has come to when its turn in the connection's order is over.
+#[derive(Debug)]
+pub(crate) enum Begun {
+    Answered(SendOutcome),
+    /// In the producer's hands, in order; the answer may take a while.
+    HandedOver(Box<InFlight>),
+}
+
+/// A record in the producer's hands.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    chat: Chat,
+    attempt: Attempt,
+    floor: Cursor,
+    receipt: Receipt,
+}
+
+/// Which attempt of which thing.
+#[derive(Debug, Clone)]
+struct Attempt {
+    room: RoomId,
+    sender: UserId,
+    cid: Cid,
+    base: Cursor,
+    id: MessageId,
+    /// The answer depends on what came before.
+    further: bool,
+    deadline: Instant,
+    begun: Instant,
+}
+
+impl Attempt {
+    fn new(sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool) -> Self {
+        let begun = Instant::now();
+        Self { room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + limits::SEND_ANSWER, begun }
+    }
+
+    fn partition(&self) -> PartitionId {
+        self.room.partition()
+    }
+
+    /// The no of a first attempt; of a further one nothing is known.
+    fn refused(&self, code: ErrorCode, retry_after: Option<Duration>) -> SendOutcome {
+        if self.further {
+            return UNKNOWN;
+        }
+        SendOutcome::Rejected { code, is_final: false, retry_after_ms: retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)) }
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> SendOutcome {
+        self.refused(refusal.code, refusal.retry_after)
+    }
+
+    fn answered(&self, outcome: SendOutcome) -> Begun {
+        metrics::send_answered(outcome.name(), self.begun.elapsed().as_secs_f64());
+        Begun::Answered(outcome)
+    }
+}
+
+impl Chat {
+    /// Everything up to the handing over, which happens in the order of the calls.
+    pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest) -> Begun {
+        let attempt = Attempt::new(sender, request.room, request.cid, request.base, request.retry);
+        let permitted = async {
+            text::check_body(&request.body).map_err(|error| {
+                Refusal::new(match error {
+                    TextError::Empty => ErrorCode::BodyEmpty,
+                    TextError::TooLong => ErrorCode::BodyTooLong,
+                    TextError::Invalid => ErrorCode::BodyInvalid,
+                })
+            })?;
+            self.rights.member(request.room, sender).await.map(drop)
+        };
+        let permitted = tokio::time::timeout_at(attempt.deadline, permitted).await.unwrap_or_else(|_| Err(Refusal::unavailable()));
+        match permitted {
+            Ok(()) => self.hand_over(attempt, Kind::Message, Body::Plain(request.body)).await,
+            // A retry is never refused without its cancel: the first attempt may be in the log.
+            Err(refusal) if request.retry && refusal.code.status() != 503 => self.hand_over(attempt, Kind::Cancel, Body::empty()).await,
+            Err(refusal) => attempt.answered(attempt.refusal(&refusal)),
+        }
+    }
+
+    /// Appends the cancel of a send whose outcome is unknown.
+    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest) -> Begun {
+        let attempt = Attempt::new(sender, request.room, request.cid, request.base, true);
+        self.hand_over(attempt, Kind::Cancel, Body::empty()).await
+    }
+
+    async fn hand_over(&self, attempt: Attempt, kind: Kind, body: Body) -> Begun {
+        match tokio::time::timeout_at(attempt.deadline, self.prepare(&attempt, kind, body)).await {
+            Err(_) => attempt.answered(attempt.refusal(&Refusal::unavailable())),
+            Ok(Err(outcome)) => attempt.answered(outcome),
+            Ok(Ok((floor, record))) => match self.log.enqueue(attempt.partition(), attempt.room, record) {
+                Ok(receipt) => Begun::HandedOver(Box::new(InFlight { chat: self.clone(), attempt, floor, receipt })),
+                Err(EnqueueError::QueueFull) => attempt.answered(attempt.refused(ErrorCode::QueueFull, Some(QUEUE_RETRY))),
+                Err(EnqueueError::Closed) => attempt.answered(attempt.refusal(&Refusal::unavailable())),
+            },
+        }
+    }
+
+    /// The floor, what earlier attempts came to, and the record's bytes.
+    async fn prepare(&self, attempt: &Attempt, kind: Kind, body: Body) -> Result<(Cursor, bytes::Bytes), SendOutcome> {
+        let away = |_| attempt.refusal(&Refusal::unavailable());
+        let partition = attempt.partition();
+        let mut end = self.ends.known(partition).await.map_err(away)?;
+        if attempt.base > end {
+            end = self.ends.fresh(partition).await.map_err(away)?;
+            if attempt.base > end {
+                return Err(attempt.refused(ErrorCode::BaseAhead, None));
+            }
+        }
+        let floor = self.floor(attempt, end).await?;
+        if attempt.further {
+            // The end as known may be older than the earlier attempt.
+            let end = self.ends.fresh(partition).await.map_err(away)?;
+            let met = self.reader.first_occurrence(partition, attempt.id, attempt.cid, floor, end).await.map_err(away)?;
+            if let Some((position, kind)) = met {
+                return Err(outcome_of(attempt.id, position, kind));
+            }
+        }
+        let record = Record {
+            kind,
+            room: attempt.room,
+            sender: attempt.sender,
+            cid: attempt.cid,
+            base: attempt.base,
+            floor,
+            auth: end,
+            target: None,
+            value: 0,
+            body,
+            imported: false,
+            sent_at: clock::now(),
+        };
+        if let Err(reason) = check::check_record(&record, partition) {
+            tracing::warn!(%reason, "send.refused_by_check");
+            return Err(attempt.refused(ErrorCode::BadRequest, None));
+        }
+        Ok((floor, codec::encode(&record)))
+    }
+
+    /// From where on the log decides whether this is a repeat. Below it the store does: one snapshot says what is stored and what is not.
+    async fn floor(&self, attempt: &Attempt, end: Cursor) -> Result<Cursor, SendOutcome> {
+        if end.since(attempt.base) <= FLOOR_DISTANCE_MAX {
+            return Ok(attempt.base);
+        }
+        let Snapshot { next, value } =
+            self.store.find(attempt.partition(), &[attempt.id]).await.map_err(|error| attempt.refusal(&Refusal::from(error)))?;
+        if let Some(position) = value.first().copied().flatten() {
+            return Err(SendOutcome::Ack { id: attempt.id, at_most: position });
+        }
+        if end.since(next) <= FLOOR_DISTANCE_MAX { Ok(next.max(attempt.base)) } else { Err(attempt.refusal(&Refusal::unavailable())) }
+    }
+}
+
+impl InFlight {
+    /// The log's word. After the deadline the answer is `unknown`, whatever the log says later.
+    pub(crate) async fn finish(self: Box<Self>) -> SendOutcome {
+        let Self { chat, attempt, floor, receipt } = *self;
+        let outcome = tokio::time::timeout_at(attempt.deadline, settle(&chat, &attempt, floor, receipt)).await.unwrap_or(UNKNOWN);
+        metrics::send_answered(outcome.name(), attempt.begun.elapsed().as_secs_f64());
+        outcome
+    }
+}
+
+async fn settle(chat: &Chat, attempt: &Attempt, floor: Cursor, receipt: Receipt) -> SendOutcome {
+    let partition = attempt.partition();
+    let to = match receipt.await {
+        Appended::Unknown => return UNKNOWN,
+        Appended::At(position) => {
+            chat.ends.reached(partition, position);
+            if position.at().since(floor) > WINDOW {
+                return UNKNOWN;
+            }
+            if !attempt.further {
+                return SendOutcome::Ack { id: attempt.id, at_most: position };
+            }
+            position.next()
+        }
+        Appended::Somewhere => match chat.ends.fresh(partition).await {
+            Ok(end) => end,
+            Err(_) => return UNKNOWN,
+        },
+    };
+    match chat.reader.first_occurrence(partition, attempt.id, attempt.cid, floor, to).await {
+        Ok(Some((position, kind))) => outcome_of(attempt.id, position, kind),
+        Ok(None) | Err(_) => UNKNOWN,
+    }
+}
+
+/// What the fold met first decides.
+fn outcome_of(id: MessageId, position: Position, kind: Kind) -> SendOutcome {
+    match kind {
+        Kind::Cancel => SendOutcome::Rejected { code: ErrorCode::Cancelled, is_final: true, retry_after_ms: None },
+        _ => SendOutcome::Ack { id, at_most: position },
+    }
+}

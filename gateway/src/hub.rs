@@ -1,0 +1,400 @@
+//! The hub: which sockets receive which rooms, fed by one subscriber connection to the bus.
+//!
+//! A frame is encoded once and shared by all sockets of a room. What may have been lost on the way is found by gaps and beats and read again.
+
+mod activity;
+mod beat;
+mod room;
+mod watcher;
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use parley_engines::bus::{Bus, BusConnection, BusEvent, Channel};
+use parley_proto::{
+    Cursor, ErrorCode, PartitionId, RoomId, SessionId, UserId,
+    wire::{CloseCode, RoomCursor, ServerFrame},
+};
+use tokio::sync::{RwLock, mpsc};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{ends::Ends, metrics, outbox::Outbox, reader::Reader, revocation::Revocation, rights::Rights};
+use activity::Activity;
+use beat::{BEAT, Beats};
+use room::Room;
+use watcher::Shared;
+
+/// Events that may wait between the bus and the hub before the bus cuts the connection.
+const BUS_EVENTS: usize = 16_384;
+/// Between attempts to connect to the bus.
+const RECONNECT: Duration = Duration::from_millis(250);
+
+/// A socket of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SocketId(u64);
+
+/// Who is behind a socket.
+#[derive(Debug, Clone)]
+pub struct SocketInfo {
+    pub user: UserId,
+    pub session: SessionId,
+    pub outbox: Outbox,
+}
+
+#[derive(Debug)]
+struct Socket {
+    info: SocketInfo,
+    rooms: HashSet<RoomId>,
+}
+
+/// The hub. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Hub {
+    inner: Arc<Inner>,
+}
+
+struct Connection {
+    number: u64,
+    bus: Arc<dyn BusConnection>,
+}
+
+impl std::fmt::Debug for Inner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Hub").finish_non_exhaustive()
+    }
+}
+
+struct Inner {
+    bus: Arc<dyn Bus>,
+    reader: Reader,
+    ends: Ends,
+    rights: Rights,
+    partitions: u16,
+    rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
+    sockets: Mutex<HashMap<SocketId, Socket>>,
+    next_socket: AtomicU64,
+    connection: RwLock<Option<Connection>>,
+    beats: Vec<Mutex<Beats>>,
+    activity: Mutex<Activity>,
+}
+
+impl Hub {
+    /// A hub that receives from `bus` until `stop`.
+    pub(crate) fn start(tasks: &TaskTracker, bus: Arc<dyn Bus>, partitions: u16, reader: Reader, ends: Ends, rights: Rights, stop: &CancellationToken) -> Self {
+        let inner = Arc::new(Inner {
+            bus,
+            reader,
+            ends,
+            rights,
+            partitions,
+            rooms: Mutex::default(),
+            sockets: Mutex::default(),
+            next_socket: AtomicU64::new(1),
+            connection: RwLock::default(),
+            beats: (0..partitions).map(|_| Mutex::default()).collect(),
+            activity: Mutex::default(),
+        });
+        for task in [Task::Receive, Task::Beat] {
+            let (inner, stop) = (Arc::clone(&inner), stop.clone());
+            tasks.spawn(async move {
+                let work = async {
+                    match task {
+                        Task::Receive => inner.receive().await,
+                        Task::Beat => inner.keep_beating().await,
+                    }
+                };
+                tokio::select! {
+                    () = work => {}
+                    () = stop.cancelled() => {}
+                }
+            });
+        }
+        Self { inner }
+    }
+
+    /// A new socket. `memberships` are the rooms whose activity it is told of.
+    pub fn open(&self, info: SocketInfo, memberships: impl IntoIterator<Item = RoomId>) -> SocketId {
+        let id = SocketId(self.inner.next_socket.fetch_add(1, Ordering::Relaxed));
+        Inner::lock(&self.inner.activity).add(id, memberships);
+        Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new() });
+        metrics::sockets(1.0);
+        id
+    }
+
+    /// The socket is gone.
+    pub async fn close(&self, socket: SocketId) {
+        let Some(gone) = Inner::lock(&self.inner.sockets).remove(&socket) else { return };
+        metrics::sockets(-1.0);
+        Inner::lock(&self.inner.activity).remove_socket(socket);
+        for room in gone.rooms {
+            self.inner.leave(socket, room).await;
+        }
+    }
+
+    /// Starts to receive `room` on `socket`: from the return on live frames wait for [`Hub::go_live`]. `false`: it receives as many rooms as it may.
+    pub async fn join(&self, socket: SocketId, room: RoomId, most: usize) -> bool {
+        let outbox = {
+            let mut sockets = Inner::lock(&self.inner.sockets);
+            let Some(entry) = sockets.get_mut(&socket) else { return true };
+            if !entry.rooms.contains(&room) && entry.rooms.len() >= most {
+                return false;
+            }
+            entry.rooms.insert(room);
+            entry.info.outbox.clone()
+        };
+        Inner::lock(&self.inner.activity).add(socket, [room]);
+        loop {
+            let entry = Arc::clone(Inner::lock(&self.inner.rooms).entry(room).or_insert_with(|| Room::new(room)));
+            // Joined before the channel is looked at: a room with a watcher is never taken out.
+            entry.join(socket, outbox.clone());
+            if self.inner.subscribe(&entry).await {
+                return true;
+            }
+        }
+    }
+
+    /// The first answer covers everything below `cursor`: queues it with `reply`, then what waited. `false`: too much waited, put it together again.
+    pub fn go_live(&self, socket: SocketId, room: RoomId, cursor: Cursor, reply: impl FnOnce(&Outbox)) -> bool {
+        let Some(entry) = self.inner.room(room) else { return true };
+        let Some(beats) = self.inner.beats.get(usize::from(room.partition().0)) else { return true };
+        // Under this lock the view goes live either before a beat's call is made or after it.
+        let mut beats = Inner::lock(beats);
+        let beat = beats.view_went_live(cursor);
+        entry.go_live(&self.inner.reader, socket, cursor, beat, reply)
+    }
+
+    /// Stops receiving `room`. Returns whether it was received.
+    pub async fn leave(&self, socket: SocketId, room: RoomId) -> bool {
+        if let Some(entry) = Inner::lock(&self.inner.sockets).get_mut(&socket) {
+            entry.rooms.remove(&room);
+        }
+        self.inner.leave(socket, room).await
+    }
+
+    /// Where the socket stands in a room that it receives.
+    pub fn cursor(&self, socket: SocketId, room: RoomId) -> Option<Cursor> {
+        self.inner.room(room)?.cursor(socket)
+    }
+
+    /// Queues something that is right only at `cursor`; else says where the socket stands now (`None`: the room is not received).
+    pub fn at_cursor(&self, socket: SocketId, room: RoomId, cursor: Cursor, queue: impl FnOnce(&Outbox)) -> Result<(), Option<Cursor>> {
+        self.inner.room(room).ok_or(None)?.at_cursor(socket, cursor, queue)
+    }
+
+    /// Where the socket stands in all of its rooms; from now on the client knows.
+    pub fn tell_cursors(&self, socket: SocketId) -> Vec<RoomCursor> {
+        let mut cursors: Vec<_> = self
+            .inner
+            .rooms_received(socket)
+            .into_iter()
+            .filter_map(|room| Some(RoomCursor { room: room.id, cursor: room.tell(socket)? }))
+            .collect();
+        cursors.sort_by_key(|entry| entry.room);
+        cursors
+    }
+
+    /// How far the client's own knowledge of its cursors lies back, at most.
+    pub fn untold(&self, socket: SocketId) -> u64 {
+        self.inner.rooms_received(socket).iter().map(|room| room.untold(socket)).max().unwrap_or_default()
+    }
+
+    /// Ends all sockets.
+    pub fn close_all(&self, frame: &ServerFrame, code: CloseCode) {
+        for socket in Inner::lock(&self.inner.sockets).values() {
+            socket.info.outbox.send(frame);
+            socket.info.outbox.close(code);
+        }
+    }
+
+    /// How many sockets there are.
+    pub fn sockets(&self) -> usize {
+        Inner::lock(&self.inner.sockets).len()
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Task {
+    Receive,
+    Beat,
+}
+
+impl Inner {
+    fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+        mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn room(&self, room: RoomId) -> Option<Arc<Room>> {
+        Self::lock(&self.rooms).get(&room).cloned()
+    }
+
+    fn rooms_of(&self, partition: PartitionId) -> Vec<Arc<Room>> {
+        Self::lock(&self.rooms).values().filter(|room| room.id.partition() == partition).cloned().collect()
+    }
+
+    fn rooms_received(&self, socket: SocketId) -> Vec<Arc<Room>> {
+        let ids: Vec<_> = Self::lock(&self.sockets).get(&socket).map(|entry| entry.rooms.iter().copied().collect()).unwrap_or_default();
+        let rooms = Self::lock(&self.rooms);
+        ids.iter().filter_map(|id| rooms.get(id).cloned()).collect()
+    }
+
+    /// Makes sure that the room's channel is subscribed, if the bus is there. `false`: this room was taken out meanwhile.
+    async fn subscribe(&self, room: &Room) -> bool {
+        let mut channel = room.channel.lock().await;
+        if channel.gone {
+            return false;
+        }
+        let connection = self.connection.read().await;
+        if let Some(connection) = &*connection
+            && channel.subscribed_on != Some(connection.number)
+        {
+            match connection.bus.subscribe(&[Channel::Room(room.id)]).await {
+                Ok(()) => channel.subscribed_on = Some(connection.number),
+                // The connection's end is told as an event; all rooms are subscribed again then.
+                Err(error) => tracing::debug!(%error, room = %room.id, "hub.subscribe"),
+            }
+        }
+        true
+    }
+
+    async fn leave(&self, socket: SocketId, room: RoomId) -> bool {
+        let Some(entry) = self.room(room) else { return false };
+        let left = entry.leave(socket);
+        let mut channel = entry.channel.lock().await;
+        {
+            let mut rooms = Self::lock(&self.rooms);
+            if !entry.is_empty() || channel.gone {
+                return left;
+            }
+            channel.gone = true;
+            rooms.remove(&room);
+        }
+        let connection = self.connection.read().await;
+        if let Some(connection) = &*connection
+            && channel.subscribed_on == Some(connection.number)
+            && let Err(error) = connection.bus.unsubscribe(&[Channel::Room(room)]).await
+        {
+            tracing::debug!(%error, %room, "hub.unsubscribe");
+        }
+        left
+    }
+
+    /// Connects to the bus again and again, and hands on what it tells.
+    async fn receive(self: Arc<Self>) {
+        let mut number = 0;
+        loop {
+            match self.bus.connect(BUS_EVENTS).await {
+                Ok((connection, events)) => {
+                    number += 1;
+                    self.received_until_cut(Arc::from(connection), number, events).await;
+                    *self.connection.write().await = None;
+                    metrics::bus_cut();
+                    tracing::warn!("hub.bus.cut");
+                }
+                Err(error) => tracing::debug!(%error, "hub.bus.connect"),
+            }
+            tokio::time::sleep(RECONNECT).await;
+        }
+    }
+
+    async fn received_until_cut(self: &Arc<Self>, connection: Arc<dyn BusConnection>, number: u64, mut events: mpsc::Receiver<BusEvent>) {
+        let mut always: Vec<_> = (0..self.partitions).map(|partition| Channel::Notices(PartitionId(partition))).collect();
+        always.push(Channel::Control);
+        if let Err(error) = connection.subscribe(&always).await {
+            tracing::debug!(%error, "hub.bus.subscribe");
+            return;
+        }
+        *self.connection.write().await = Some(Connection { number, bus: connection });
+        let back = Arc::clone(self);
+        let comeback = tokio::spawn(async move { back.subscribe_all(number > 1).await });
+        while let Some(event) = events.recv().await {
+            match event {
+                BusEvent::Frames { room, segment } => {
+                    if let Some(room) = self.room(room) {
+                        room.apply(&self.reader, &Shared::new(segment));
+                    }
+                }
+                BusEvent::Payload { channel: Channel::Control, payload } => match serde_json::from_slice(&payload) {
+                    Ok(revocation) => self.revoke(&revocation).await,
+                    Err(error) => tracing::warn!(%error, "hub.control.malformed"),
+                },
+                BusEvent::Payload { channel: Channel::Notices(_), payload } => match serde_json::from_slice(&payload) {
+                    Ok(notice) => Self::lock(&self.activity).notice(&notice),
+                    Err(error) => tracing::warn!(%error, "hub.notice.malformed"),
+                },
+                BusEvent::Payload { .. } => {}
+                BusEvent::Cut => break,
+            }
+        }
+        comeback.abort();
+    }
+
+    /// After the bus came back: every watched room is subscribed, and a beat without grace finds what was lost meanwhile.
+    async fn subscribe_all(self: Arc<Self>, came_back: bool) {
+        let rooms: Vec<_> = Self::lock(&self.rooms).values().cloned().collect();
+        for room in rooms {
+            self.subscribe(&room).await;
+        }
+        if came_back {
+            for partition in (0..self.partitions).map(PartitionId) {
+                self.beat(partition, false).await;
+            }
+        }
+    }
+
+    async fn keep_beating(self: Arc<Self>) {
+        let mut ticks = tokio::time::interval(BEAT);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            let beats = (0..self.partitions).map(|partition| self.beat(PartitionId(partition), true));
+            futures::future::join_all(beats).await;
+            self.tell_activity();
+        }
+    }
+
+    fn tell_activity(&self) {
+        let told = Self::lock(&self.activity).take();
+        let sockets = Self::lock(&self.sockets);
+        for (socket, room, position, seq) in told {
+            if let Some(entry) = sockets.get(&socket)
+                && !entry.rooms.contains(&room)
+            {
+                entry.info.outbox.send(&ServerFrame::RoomActivity { room, position, seq });
+            }
+        }
+    }
+
+    /// A right ended: nothing more goes to the sockets that had it.
+    async fn revoke(&self, revocation: &Revocation) {
+        if *revocation == Revocation::default() {
+            return;
+        }
+        self.rights.revoked(revocation);
+        let affected: Vec<(SocketId, SocketInfo)> = Self::lock(&self.sockets)
+            .iter()
+            .filter(|(_, socket)| revocation.session.is_none_or(|session| session == socket.info.session))
+            .filter(|(_, socket)| revocation.user.is_none_or(|user| user == socket.info.user))
+            .map(|(id, socket)| (*id, socket.info.clone()))
+            .collect();
+        for (socket, info) in affected {
+            match revocation.room {
+                None => info.outbox.close(CloseCode::SessionEnded),
+                Some(room) => {
+                    if let Some(entry) = Self::lock(&self.sockets).get_mut(&socket) {
+                        entry.rooms.remove(&room);
+                    }
+                    Self::lock(&self.activity).remove(socket, room);
+                    if self.leave(socket, room).await {
+                        info.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(ErrorCode::NotFound) });
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Something happened in rooms that a socket does not receive in full: told once a second, coalesced, as the persister's notices say it.
+
+use std::collections::{HashMap, HashSet};
+
+use parley_proto::{Position, RoomId, notice::Notice};
+
+use super::SocketId;
+
+/// Who is interested in which rooms, and what they were not told yet.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    sockets: HashMap<RoomId, HashSet<SocketId>>,
+    rooms: HashMap<SocketId, HashSet<RoomId>>,
+    news: HashMap<RoomId, (Position, u64)>,
+}
+
+impl Activity {
+    pub(super) fn add(&mut self, socket: SocketId, rooms: impl IntoIterator<Item = RoomId>) {
+        for room in rooms {
+            self.sockets.entry(room).or_default().insert(socket);
+            self.rooms.entry(socket).or_default().insert(room);
+        }
+    }
+
+    pub(super) fn remove(&mut self, socket: SocketId, room: RoomId) {
+        if let Some(sockets) = self.sockets.get_mut(&room) {
+            sockets.remove(&socket);
+            if sockets.is_empty() {
+                self.sockets.remove(&room);
+                self.news.remove(&room);
+            }
+        }
+        if let Some(rooms) = self.rooms.get_mut(&socket) {
+            rooms.remove(&room);
+        }
+    }
+
+    pub(super) fn remove_socket(&mut self, socket: SocketId) {
+        for room in self.rooms.remove(&socket).unwrap_or_default() {
+            self.remove(socket, room);
+        }
+    }
+
+    pub(super) fn notice(&mut self, notice: &Notice) {
+        for (room, seq) in &notice.rooms {
+            if self.sockets.contains_key(room) {
+                self.news.insert(*room, (Position(notice.to.0.saturating_sub(1)), *seq));
+            }
+        }
+    }
+
+    /// What is to be told now.
+    pub(super) fn take(&mut self) -> Vec<(SocketId, RoomId, Position, u64)> {
+        let news = std::mem::take(&mut self.news);
+        news.into_iter()
+            .flat_map(|(room, (position, seq))| self.sockets.get(&room).into_iter().flatten().map(move |socket| (*socket, room, position, seq)))
+            .collect()
+    }
+}

@@ -1,0 +1,339 @@
+//! One socket's view of one room: the pure rule by which segments become frames for it.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use parley_proto::{
+    Cursor, RoomId,
+    segment::{Segment, Step, step},
+    wire::frames_json,
+};
+
+use axum::extract::ws::Utf8Bytes;
+
+/// Segments that a watcher which can't apply them yet keeps, at most.
+const BUFFER_SEGMENTS: usize = 256;
+/// Their bytes, at most.
+const BUFFER_BYTES: usize = 512 * 1024;
+
+/// A segment on its way to many sockets: its full frame is encoded once.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) segment: Segment,
+    frame: std::sync::OnceLock<Utf8Bytes>,
+}
+
+impl Shared {
+    pub(super) fn new(segment: Segment) -> Arc<Self> {
+        Arc::new(Self { segment, frame: std::sync::OnceLock::new() })
+    }
+
+    fn full_frame(&self, room: RoomId) -> Utf8Bytes {
+        self.frame.get_or_init(|| frames_json(room, self.segment.prev, self.segment.group.json_from(Cursor::ZERO)).into()).clone()
+    }
+}
+
+/// Segments that wait.
+#[derive(Debug, Default)]
+struct Buffer {
+    segments: VecDeque<Arc<Shared>>,
+    bytes: usize,
+    overflowed: bool,
+}
+
+impl Buffer {
+    fn push(&mut self, shared: Arc<Shared>) {
+        self.bytes += shared.segment.group.json_len();
+        self.segments.push_back(shared);
+        if self.segments.len() > BUFFER_SEGMENTS || self.bytes > BUFFER_BYTES {
+            // What is dropped here is found again as a gap.
+            self.segments.clear();
+            self.bytes = 0;
+            self.overflowed = true;
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Mode {
+    /// The first answer is being put together; live segments wait.
+    Joining(Buffer),
+    Live,
+    /// What lies below `wanted` is being read; live segments wait.
+    Held { wanted: Cursor, buffer: Buffer },
+}
+
+/// Where one socket stands in one room.
+#[derive(Debug)]
+pub(super) struct View {
+    room: RoomId,
+    mode: Mode,
+    /// c: everything below it was queued on the socket, or there was nothing.
+    cursor: Cursor,
+    /// What the client knows of c: quiet raises reach it later.
+    told: Cursor,
+    /// The number of the last beat that was called before this view went live: that one says nothing about it.
+    live_since: u64,
+    /// One beat found it behind; at the second it is repaired.
+    behind: bool,
+}
+
+/// What [`View::apply`] and its kin want done.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    pub(super) frames: Vec<Utf8Bytes>,
+    /// The room has to be read from here on for this view.
+    pub(super) held: bool,
+}
+
+impl View {
+    /// A view whose first answer is being put together.
+    pub(super) fn joining(room: RoomId) -> Self {
+        Self { room, mode: Mode::Joining(Buffer::default()), cursor: Cursor::ZERO, told: Cursor::ZERO, live_since: u64::MAX, behind: false }
+    }
+
+    pub(super) fn cursor(&self) -> Cursor {
+        self.cursor
+    }
+
+    pub(super) fn is_live(&self) -> bool {
+        !matches!(self.mode, Mode::Joining(_))
+    }
+
+    /// The range that has to be read for this view.
+    pub(super) fn wanted(&self) -> Option<(Cursor, Cursor)> {
+        match &self.mode {
+            Mode::Held { wanted, .. } => Some((self.cursor, *wanted)),
+            _ => None,
+        }
+    }
+
+    /// The client was told c.
+    pub(super) fn tell(&mut self) -> Cursor {
+        self.told = self.cursor;
+        self.cursor
+    }
+
+    /// How far c is above what the client knows.
+    pub(super) fn untold(&self) -> u64 {
+        self.cursor.since(self.told)
+    }
+
+    /// A live segment arrived. Returns `true` in `held` if it left a gap.
+    pub(super) fn apply(&mut self, shared: &Arc<Shared>, out: &mut Outcome) {
+        match &mut self.mode {
+            Mode::Joining(buffer) | Mode::Held { buffer, .. } => buffer.push(Arc::clone(shared)),
+            Mode::Live => match step(self.cursor, shared.segment.prev, shared.segment.end) {
+                Step::Drop => {}
+                Step::Apply { from } => out.frames.extend(self.advance(shared, from)),
+                Step::Gap { to, .. } => {
+                    let mut buffer = Buffer::default();
+                    buffer.push(Arc::clone(shared));
+                    self.mode = Mode::Held { wanted: to, buffer };
+                    out.held = true;
+                }
+            },
+        }
+    }
+
+    /// What was wanted (or a part of it) was read.
+    pub(super) fn repair(&mut self, shared: &Arc<Shared>, out: &mut Outcome) {
+        if !matches!(self.mode, Mode::Held { .. }) {
+            return;
+        }
+        if let Step::Apply { from } = step(self.cursor, shared.segment.prev, shared.segment.end) {
+            out.frames.extend(self.advance(shared, from));
+        }
+        self.flush(out);
+    }
+
+    /// The first answer covers everything below `cursor`: what waited follows. `false`: too much waited, put the answer together again.
+    pub(super) fn go_live(&mut self, cursor: Cursor, beat: u64, out: &mut Outcome) -> bool {
+        if let Mode::Joining(buffer) = &mut self.mode
+            && std::mem::take(&mut buffer.overflowed)
+        {
+            return false;
+        }
+        self.cursor = cursor;
+        self.told = cursor;
+        self.live_since = beat;
+        self.flush(out);
+        true
+    }
+
+    /// Reads up to `to` are needed, whatever the reason.
+    pub(super) fn want(&mut self, to: Cursor) -> bool {
+        match &mut self.mode {
+            Mode::Joining(_) => return false,
+            Mode::Held { wanted, .. } => *wanted = (*wanted).max(to),
+            Mode::Live if to <= self.cursor => return false,
+            Mode::Live => self.mode = Mode::Held { wanted: to, buffer: Buffer::default() },
+        }
+        true
+    }
+
+    /// A beat that was called as number `beat` says: the room's frames reach up to `up`, and all below `next` was published.
+    /// Returns whether a repair is needed.
+    pub(super) fn beat(&mut self, beat: u64, up: Cursor, next: Cursor, grace: bool) -> bool {
+        if self.live_since >= beat || !matches!(self.mode, Mode::Live) {
+            return false;
+        }
+        if up <= self.cursor {
+            self.behind = false;
+            self.cursor = self.cursor.max(next);
+            return false;
+        }
+        if grace && !std::mem::replace(&mut self.behind, true) {
+            return false;
+        }
+        self.behind = false;
+        self.want(up)
+    }
+
+    fn advance(&mut self, shared: &Arc<Shared>, from: Cursor) -> Option<Utf8Bytes> {
+        let segment = &shared.segment;
+        self.cursor = segment.end;
+        let whole = segment.prev <= self.told && segment.group.first().is_none_or(|first| first.at() >= from);
+        let frame = if whole {
+            (!segment.group.is_empty()).then(|| shared.full_frame(self.room))
+        } else {
+            let json = segment.group.json_from(from);
+            (!json.is_empty()).then(|| frames_json(self.room, self.told, json).into())
+        };
+        if frame.is_some() {
+            self.told = segment.end;
+        }
+        frame
+    }
+
+    fn flush(&mut self, out: &mut Outcome) {
+        let (Mode::Joining(buffer) | Mode::Held { buffer, .. }) = &mut self.mode else { return };
+        let mut waiting = std::mem::take(&mut buffer.segments);
+        let wanted = self.wanted().map(|(_, wanted)| wanted);
+        if let Some(wanted) = wanted
+            && wanted > self.cursor
+        {
+            // Still short: keep what waits.
+            if let Mode::Held { buffer, .. } = &mut self.mode {
+                buffer.segments = waiting;
+            }
+            out.held = true;
+            return;
+        }
+        self.mode = Mode::Live;
+        while let Some(shared) = waiting.pop_front() {
+            self.apply(&shared, out);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use parley_proto::{
+        Cid, MessageId, Position, UnixMillis, UserId,
+        item::{Item, ItemKind},
+        segment::Group,
+    };
+    use uuid::Uuid;
+
+    fn room() -> RoomId {
+        RoomId::new(parley_proto::PartitionId(1), [1; 16])
+    }
+
+    fn segment(prev: u64, positions: &[u64]) -> Arc<Shared> {
+        let items: Vec<_> = positions
+            .iter()
+            .map(|position| Item {
+                position: Position(*position),
+                kind: ItemKind::Message,
+                id: MessageId(Uuid::from_u128(u128::from(*position))),
+                sender: UserId::NIL,
+                cid: Cid::NIL,
+                target: None,
+                body: position.to_string().into(),
+                sent_at: UnixMillis(0),
+                rev: None,
+                seq: None,
+                imported: false,
+                edited: false,
+                deleted: false,
+            })
+            .collect();
+        let end = positions.last().map_or(prev, |last| last + 1);
+        Shared::new(Segment { prev: Cursor(prev), end: Cursor(end), group: Group::new(items.iter().map(|item| (item.position, item))) })
+    }
+
+    fn positions(out: &Outcome) -> Vec<u64> {
+        out.frames
+            .iter()
+            .flat_map(|frame| {
+                let frame: serde_json::Value = serde_json::from_str(frame).unwrap();
+                frame["items"].as_array().unwrap().iter().map(|item| item["position"].as_u64().unwrap()).collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    fn live_at(cursor: u64) -> View {
+        let mut view = View::joining(room());
+        assert!(view.go_live(Cursor(cursor), 0, &mut Outcome::default()));
+        view
+    }
+
+    #[test]
+    fn what_arrives_while_the_first_answer_is_made_follows_it_once() {
+        let mut view = View::joining(room());
+        let mut out = Outcome::default();
+        view.apply(&segment(0, &[3, 5]), &mut out);
+        view.apply(&segment(6, &[7]), &mut out);
+        assert!(out.frames.is_empty());
+        assert!(view.go_live(Cursor(5), 0, &mut out));
+        assert_eq!(positions(&out), [5, 7]);
+        assert_eq!(view.cursor(), Cursor(8));
+    }
+
+    #[test]
+    fn a_gap_holds_the_room_until_what_was_missed_is_read() {
+        let mut view = live_at(5);
+        let mut out = Outcome::default();
+        view.apply(&segment(9, &[9]), &mut out);
+        view.apply(&segment(10, &[12]), &mut out);
+        assert!(out.held && out.frames.is_empty());
+        assert_eq!(view.wanted(), Some((Cursor(5), Cursor(9))));
+        let mut out = Outcome::default();
+        view.repair(&segment(5, &[6, 8]), &mut out);
+        assert_eq!(positions(&out), [6, 8, 9, 12]);
+        assert!(!out.held);
+    }
+
+    #[test]
+    fn a_client_is_never_sent_a_prev_above_what_it_knows() {
+        let mut view = live_at(5);
+        assert!(!view.beat(1, Cursor(5), Cursor(50), true));
+        assert_eq!((view.cursor(), view.untold()), (Cursor(50), 45));
+        let mut out = Outcome::default();
+        view.apply(&segment(50, &[60]), &mut out);
+        let frame: serde_json::Value = serde_json::from_str(&out.frames[0]).unwrap();
+        assert_eq!(frame["prev"], 5);
+        assert_eq!(view.untold(), 0);
+    }
+
+    #[test]
+    fn a_beat_repairs_only_at_the_second_time_and_says_nothing_about_a_room_gone_live_after_its_call() {
+        let mut view = View::joining(room());
+        assert!(view.go_live(Cursor(5), 3, &mut Outcome::default()));
+        assert!(!view.beat(3, Cursor(9), Cursor(9), false));
+        assert!(!view.beat(4, Cursor(9), Cursor(9), true));
+        assert!(view.beat(5, Cursor(9), Cursor(9), true));
+        assert_eq!(view.wanted(), Some((Cursor(5), Cursor(9))));
+    }
+
+    #[test]
+    fn an_overflowing_join_is_made_again() {
+        let mut view = View::joining(room());
+        for position in 0..=BUFFER_SEGMENTS as u64 {
+            view.apply(&segment(position, &[position]), &mut Outcome::default());
+        }
+        assert!(!view.go_live(Cursor(1), 0, &mut Outcome::default()));
+        assert!(view.go_live(Cursor(300), 0, &mut Outcome::default()));
+    }
+}

@@ -1,0 +1,167 @@
+//! A socket's outbox: what is to be written to it, bounded in frames and bytes.
+//!
+//! A client that does not read fast enough is closed with a resumable code; nothing is ever skipped in the middle.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::extract::ws::Utf8Bytes;
+use parley_proto::wire::{CloseCode, ServerFrame};
+use tokio::sync::Notify;
+
+use crate::metrics;
+
+/// Bounds of one outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OutboxLimits {
+    pub frames: usize,
+    pub bytes: usize,
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self { frames: 256, bytes: 512 * 1024 }
+    }
+}
+
+/// The queue between whoever has something to tell a client and the task that writes its socket. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    limits: OutboxLimits,
+    state: Mutex<State>,
+    /// Something was queued, or the outbox was closed.
+    filled: Notify,
+    /// Something was taken.
+    drained: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    frames: VecDeque<Utf8Bytes>,
+    bytes: usize,
+    close: Option<CloseCode>,
+}
+
+/// What the writer does next.
+#[derive(Debug)]
+pub enum Outgoing {
+    Frames(Vec<Utf8Bytes>),
+    Close(CloseCode),
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new(limits: OutboxLimits) -> Self {
+        Self { shared: Arc::new(Shared { limits, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }) }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Queues one frame. Over the bounds the socket is closed as too slow, and this and later frames are dropped.
+    pub fn push(&self, frame: Utf8Bytes) {
+        let mut state = self.state();
+        if state.close.is_some() {
+            return;
+        }
+        let limits = self.shared.limits;
+        if state.frames.len() >= limits.frames || (state.bytes + frame.len() > limits.bytes && !state.frames.is_empty()) {
+            metrics::outbox_overflowed();
+            state.close = Some(CloseCode::Slow);
+            state.frames.clear();
+            state.bytes = 0;
+        } else {
+            state.bytes += frame.len();
+            state.frames.push_back(frame);
+        }
+        drop(state);
+        self.shared.filled.notify_one();
+    }
+
+    /// Encodes and queues a frame.
+    pub fn send(&self, frame: &ServerFrame) {
+        match serde_json::to_string(frame) {
+            Ok(json) => self.push(json.into()),
+            Err(error) => tracing::error!(%error, "outbox.encode"),
+        }
+    }
+
+    /// Closes the socket after what is queued already; the first reason stays.
+    pub fn close(&self, code: CloseCode) {
+        self.state().close.get_or_insert(code);
+        self.shared.filled.notify_one();
+    }
+
+    /// Whether a close was asked for.
+    pub fn is_closed(&self) -> bool {
+        self.state().close.is_some()
+    }
+
+    /// Waits for something to write and takes all of it.
+    pub async fn take(&self) -> Outgoing {
+        loop {
+            {
+                let mut state = self.state();
+                if !state.frames.is_empty() {
+                    state.bytes = 0;
+                    let frames = std::mem::take(&mut state.frames).into();
+                    drop(state);
+                    self.shared.drained.notify_waiters();
+                    return Outgoing::Frames(frames);
+                }
+                if let Some(code) = state.close {
+                    return Outgoing::Close(code);
+                }
+            }
+            self.shared.filled.notified().await;
+        }
+    }
+
+    /// Waits until the outbox is below half of its bounds (or closed): a replay goes on only then.
+    pub async fn half_empty(&self) {
+        loop {
+            let drained = self.shared.drained.notified();
+            {
+                let state = self.state();
+                if state.close.is_some() || (state.bytes <= self.shared.limits.bytes / 2 && state.frames.len() <= self.shared.limits.frames / 2) {
+                    return;
+                }
+            }
+            drained.await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_does_not_read_is_closed_and_nothing_in_the_middle_is_skipped() {
+        let outbox = Outbox::new(OutboxLimits { frames: 3, bytes: 1_000 });
+        for text in ["a", "b", "c"] {
+            outbox.push(text.into());
+        }
+        assert!(!outbox.is_closed());
+        outbox.push("d".into());
+        assert!(outbox.is_closed());
+        assert!(matches!(outbox.take().await, Outgoing::Close(CloseCode::Slow)));
+    }
+
+    #[tokio::test]
+    async fn bytes_count_too_but_one_large_frame_may_pass() {
+        let outbox = Outbox::new(OutboxLimits { frames: 100, bytes: 10 });
+        outbox.push("x".repeat(50).into());
+        assert!(!outbox.is_closed());
+        outbox.push("y".into());
+        assert!(outbox.is_closed());
+    }
+}

@@ -1,0 +1,46 @@
+//! Finds an identity in a piece of the log: how a retry learns what became of its earlier attempts.
+
+use parley_engines::log::{LogError, ReadMax};
+use parley_proto::{Cid, Cursor, Kind, MessageId, PartitionId, Position, check, fold};
+
+use super::Reader;
+
+impl Reader {
+    /// The first record in [from, to) with this identity that is neither dead nor expired: what the fold meets first.
+    pub(crate) async fn first_occurrence(
+        &self,
+        partition: PartitionId,
+        id: MessageId,
+        cid: Cid,
+        from: Cursor,
+        to: Cursor,
+    ) -> Result<Option<(Position, Kind)>, LogError> {
+        let mut next = from;
+        while next < to {
+            let records = self.log.read(partition, next, ReadMax::default()).await?;
+            let Some(last) = records.last() else { return Ok(None) };
+            next = last.position.next();
+            for record in &records {
+                if record.position.at() >= to {
+                    return Ok(None);
+                }
+                // The bytes of the cid are compared first: hashing every record of the range would cost more than reading it.
+                if !contains(&record.bytes, cid.0.as_bytes()) {
+                    continue;
+                }
+                if let Ok(found) = check::check(&record.bytes, partition)
+                    && found.cid == cid
+                    && found.id() == id
+                    && !fold::is_expired(&found, record.position)
+                {
+                    return Ok(Some((record.position, found.kind)));
+                }
+            }
+        }
+        Ok(None)
+    }
+}
+
+fn contains(bytes: &[u8], needle: &[u8; 16]) -> bool {
+    bytes.windows(needle.len()).any(|window| window == needle)
+}

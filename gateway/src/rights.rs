@@ -1,0 +1,60 @@
+//! Who may read and write a room: asked before every append and every page.
+//!
+//! What the store said is kept for at most 15 s and dropped at once when a revocation arrives.
+
+use std::{sync::Arc, time::Duration};
+
+use parley_engines::store::{Store, rooms::Membership};
+use parley_proto::{RoomId, UserId};
+
+use crate::{
+    recent::{Known, Recent},
+    refusal::Refusal,
+    revocation::Revocation,
+};
+
+/// After this long the store is asked again.
+const RECHECK: Duration = Duration::from_secs(15);
+/// Memberships kept.
+const MEMBERSHIPS_MAX: usize = 200_000;
+
+/// Memberships as this gateway knows them. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Rights {
+    store: Arc<dyn Store>,
+    members: Arc<Recent<(RoomId, UserId), Membership>>,
+}
+
+impl Rights {
+    /// Knows nothing yet.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self { store, members: Arc::new(Recent::new(MEMBERSHIPS_MAX, RECHECK)) }
+    }
+
+    /// The membership, or `not_found`: a private room can't be told from a missing one.
+    ///
+    /// # Errors
+    /// `not_found`; `unavailable` if the store is away and nothing recent is known.
+    pub async fn member(&self, room: RoomId, user: UserId) -> Result<Membership, Refusal> {
+        if let Some(Known::Fresh(membership)) = self.members.get(&(room, user)) {
+            return Ok(membership);
+        }
+        match self.store.membership(room, user).await? {
+            Some(membership) => {
+                self.members.put((room, user), membership);
+                Ok(membership)
+            }
+            None => {
+                self.members.forget(&(room, user));
+                Err(Refusal::not_found())
+            }
+        }
+    }
+
+    /// A right ended: what is known of it counts no more.
+    pub fn revoked(&self, revocation: &Revocation) {
+        if let (Some(room), Some(user)) = (revocation.room, revocation.user) {
+            self.members.forget(&(room, user));
+        }
+    }
+}

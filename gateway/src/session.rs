@@ -1,0 +1,270 @@
+//! One socket, from upgrade to close: protocol `parley.v1`.
+//!
+//! This task reads frames, hands requests on and writes the outbox; it knows nothing of rooms. Whatever takes time runs beside it.
+
+mod context;
+mod requests;
+mod resume;
+mod token;
+
+use std::{borrow::Cow, sync::Arc, time::Duration};
+
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use futures::{SinkExt, StreamExt, stream::{SplitSink, SplitStream}};
+use parley_proto::{
+    ErrorCode, WINDOW, limits,
+    wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame},
+};
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::{
+    clock,
+    hub::SocketInfo,
+    metrics,
+    outbox::{Outbox, Outgoing},
+    refusal::Refusal,
+};
+pub use context::{Caller, SocketLimits, Sockets};
+pub(crate) use context::Shared;
+use requests::{Requests, Signed};
+
+/// Frames that are not understood before the socket is closed.
+const MISTAKES_MAX: usize = 3;
+/// Buffers of a socket: many sockets idle, so they are small.
+const READ_BUFFER: usize = 4 * 1024;
+/// What is written at once.
+const WRITE_BUFFER: usize = 16 * 1024;
+/// How often a socket looks whether its client's knowledge of its cursors is old.
+const CURSORS_LOOK: Duration = Duration::from_secs(5);
+/// The client is told its cursors when one of them is ahead of its knowledge by more than this.
+const UNTOLD_MAX: u64 = WINDOW / 8;
+/// How long the closing of a socket may take.
+const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
+
+/// Sets the socket's bounds on an upgrade.
+pub fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+    upgrade
+        .protocols([parley_proto::wire::SUBPROTOCOL])
+        .max_message_size(limits::SOCKET_MESSAGE_BYTES)
+        .max_frame_size(limits::SOCKET_MESSAGE_BYTES)
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(WRITE_BUFFER)
+        .max_write_buffer_size(WRITE_BUFFER + 2 * limits::SOCKET_MESSAGE_BYTES + 8 * 1024 * 1024)
+}
+
+type Sink = SplitSink<WebSocket, Message>;
+
+/// Closes a socket that was accepted only to be told why not.
+pub async fn refuse(socket: WebSocket, code: CloseCode) {
+    let (sink, _) = socket.split();
+    close(sink, code).await;
+}
+
+async fn close(mut sink: Sink, code: CloseCode) {
+    metrics::socket_closed(code as u16);
+    let frame = Message::Close(Some(CloseFrame { code: code as u16, reason: Utf8Bytes::from_static("") }));
+    let closing = async {
+        sink.send(frame).await?;
+        sink.close().await
+    };
+    if let Ok(Err(error)) = tokio::time::timeout(CLOSE_DEADLINE, closing).await {
+        tracing::debug!(%error, "session.close");
+    }
+}
+
+impl Sockets {
+    pub(crate) fn new(shared: Shared) -> Self {
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Serves one socket until it ends.
+    pub async fn serve(self, socket: WebSocket, caller: Caller) {
+        let (sink, mut stream) = socket.split();
+        let outbox = Outbox::new(self.shared.limits.outbox);
+        let hello = tokio::time::timeout(limits::HELLO_DEADLINE, receive_hello(&mut stream));
+        let (reference, resume) = match hello.await {
+            Ok(Ok(hello)) => hello,
+            Ok(Err(code)) => return close(sink, code).await,
+            Err(_) => return close(sink, CloseCode::Policy).await,
+        };
+        if self.shared.drain.is_cancelled() {
+            return close(sink, CloseCode::Drain).await;
+        }
+        let memberships = self.shared.store.memberships(caller.user).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "session.memberships");
+            Vec::new()
+        });
+        let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone() };
+        let socket = self.shared.hub.open(info, memberships.into_iter().map(|membership| membership.room));
+        let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone());
+        let Some(user) = self.shared.profiles.of(&[caller.user]).await.pop() else {
+            self.shared.hub.close(socket).await;
+            return close(sink, CloseCode::TryAgainLater).await;
+        };
+        let (outcome, rooms) = resume::accept(&signed, resume.as_ref());
+        outbox.send(&ServerFrame::Welcome {
+            reference,
+            version: PROTOCOL_VERSION,
+            user,
+            session_id: caller.session,
+            gateway: self.shared.gateway.clone(),
+            server_time: clock::now(),
+            heartbeat_ms: u64::try_from(limits::HEARTBEAT.as_millis()).unwrap_or(u64::MAX),
+            limits: ClientLimits { subscriptions: self.shared.limits.subscriptions, ..ClientLimits::default() },
+            resume: outcome,
+        });
+        if !rooms.is_empty() {
+            self.shared.tasks.spawn(signed.clone().resume(rooms));
+        }
+        let (sink, code) = Connection { sink, stream, outbox, signed, mistakes: 0 }.run().await;
+        self.shared.hub.close(socket).await;
+        match code {
+            Some(code) => close(sink, code).await,
+            None => metrics::socket_closed(CloseCode::Normal as u16),
+        }
+    }
+}
+
+async fn receive_hello(stream: &mut SplitStream<WebSocket>) -> Result<(parley_proto::wire::Ref, Option<parley_proto::wire::Resume>), CloseCode> {
+    loop {
+        match stream.next().await {
+            Some(Ok(Message::Text(text))) => {
+                return match serde_json::from_str(&text) {
+                    Ok(ClientFrame::Hello { reference, version: PROTOCOL_VERSION, resume }) => Ok((reference, resume)),
+                    Ok(ClientFrame::Hello { .. }) => Err(CloseCode::Version),
+                    Ok(_) | Err(_) => Err(CloseCode::Policy),
+                };
+            }
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Binary(_))) => return Err(CloseCode::Type),
+            Some(Ok(Message::Close(_))) | None => return Err(CloseCode::Normal),
+            Some(Err(error)) => return Err(code_of(&error).unwrap_or(CloseCode::Protocol)),
+        }
+    }
+}
+
+/// Which close code a broken frame gets; `None`: the connection is gone.
+fn code_of(error: &axum::Error) -> Option<CloseCode> {
+    use tokio_tungstenite::tungstenite::Error;
+    let source = std::error::Error::source(error)?.downcast_ref::<Error>()?;
+    match source {
+        Error::Capacity(_) => Some(CloseCode::TooBig),
+        Error::Utf8(_) => Some(CloseCode::Utf8),
+        Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(_) => Some(CloseCode::Protocol),
+        _ => None,
+    }
+}
+
+struct Connection {
+    sink: Sink,
+    stream: SplitStream<WebSocket>,
+    outbox: Outbox,
+    signed: Signed,
+    mistakes: usize,
+}
+
+impl Connection {
+    /// Until the client goes (`None`) or is to be closed with a code.
+    async fn run(mut self) -> (Sink, Option<CloseCode>) {
+        let code = self.turns().await;
+        (self.sink, code)
+    }
+
+    async fn turns(&mut self) -> Option<CloseCode> {
+        let mut requests = Requests::new(self.signed.clone());
+        let mut heartbeat = tokio::time::interval_at(Instant::now() + limits::HEARTBEAT, limits::HEARTBEAT);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut look = tokio::time::interval_at(Instant::now() + CURSORS_LOOK, CURSORS_LOOK);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut gone_at: Option<Instant> = None;
+        let drain = self.signed.shared.drain.clone();
+        let mut draining = false;
+        loop {
+            let silence = async {
+                match gone_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                outgoing = self.outbox.take() => match outgoing {
+                    Outgoing::Frames(frames) => match tokio::time::timeout(self.signed.shared.limits.write_deadline, write(&mut self.sink, frames)).await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(_)) => return None,
+                        Err(_) => return Some(CloseCode::Slow),
+                    },
+                    Outgoing::Close(code) => return Some(code),
+                },
+                message = self.stream.next() => {
+                    gone_at = None;
+                    match message {
+                        Some(Ok(Message::Text(text))) => match self.understand(&text) {
+                            Ok(frame) => requests.take(frame).await,
+                            Err(Some(code)) => return Some(code),
+                            Err(None) => {}
+                        },
+                        Some(Ok(Message::Binary(_))) => return Some(CloseCode::Type),
+                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                        Some(Ok(Message::Close(_))) | None => return None,
+                        Some(Err(error)) => return code_of(&error),
+                    }
+                }
+                _ = heartbeat.tick() => {
+                    self.signed.tell_cursors();
+                    let ping = self.sink.send(Message::Ping(bytes::Bytes::new()));
+                    match tokio::time::timeout(self.signed.shared.limits.write_deadline, ping).await {
+                        Ok(Ok(())) => gone_at = Some(Instant::now() + limits::HEARTBEAT_GRACE),
+                        Ok(Err(_)) => return None,
+                        Err(_) => return Some(CloseCode::Slow),
+                    }
+                }
+                _ = look.tick() => {
+                    if self.signed.shared.hub.untold(self.signed.socket) > UNTOLD_MAX {
+                        self.signed.tell_cursors();
+                    }
+                }
+                () = silence => return Some(CloseCode::GoingAway),
+                () = drain.cancelled(), if !draining => {
+                    draining = true;
+                    let spread = u64::try_from(self.signed.shared.limits.drain_spread.as_millis()).unwrap_or(u64::MAX);
+                    self.signed.tell_cursors();
+                    self.outbox.send(&ServerFrame::Drain { reconnect_after_ms: rand::random_range(0..=spread) });
+                    self.outbox.close(CloseCode::Drain);
+                }
+            }
+        }
+    }
+
+    /// The frame, or what becomes of the socket.
+    fn understand(&mut self, text: &str) -> Result<ClientFrame, Option<CloseCode>> {
+        let mut input = serde_json::Deserializer::from_str(text);
+        let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| (error.path().to_string(), Cow::from(error.inner().to_string())));
+        let parsed = parsed.and_then(|frame| input.end().map(|()| frame).map_err(|_| (String::new(), Cow::from("something follows the frame"))));
+        match parsed {
+            Ok(frame) => Ok(frame),
+            Err((path, detail)) => {
+                metrics::frame_refused();
+                self.mistakes += 1;
+                let mut refusal = Refusal::new(ErrorCode::BadRequest).detail(detail);
+                if !path.is_empty() && path != "." {
+                    refusal = refusal.at(&path);
+                }
+                self.signed.refuse(None, refusal);
+                if self.mistakes < MISTAKES_MAX {
+                    return Err(None);
+                }
+                self.outbox.close(CloseCode::Policy);
+                Err(None)
+            }
+        }
+    }
+}
+
+/// Writes all frames, and flushes once.
+async fn write(sink: &mut Sink, frames: Vec<Utf8Bytes>) -> Result<(), axum::Error> {
+    for frame in frames {
+        sink.feed(Message::Text(frame)).await?;
+    }
+    sink.flush().await
+}

@@ -1,0 +1,278 @@
+//! What a signed-in socket asks for.
+//!
+//! Sends are begun one after the other, so that one connection's messages stand in the order in which it sent them, and awaited concurrently.
+//! Subscribes of one socket wait for each other.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use parley_proto::{
+    Cid, Cursor, ErrorCode, MessageId, Position, RoomId,
+    limits,
+    wire::{ClientFrame, NewestPage, Ref, ServerFrame},
+};
+use tokio::{sync::{OwnedSemaphorePermit, Semaphore, mpsc}, time::Instant};
+
+use super::context::{Caller, Shared};
+use crate::{
+    chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest},
+    hub::SocketId,
+    metrics,
+    outbox::Outbox,
+    refusal::Refusal,
+    subscribe::Newest,
+};
+
+/// How often a page is put together again because the reader's cursor moved meanwhile.
+const PAGE_ATTEMPTS: usize = 16;
+/// How often a first answer is put together again because too much arrived meanwhile.
+pub(super) const JOIN_ATTEMPTS: usize = 3;
+
+/// A socket after its hello. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Signed {
+    pub(super) shared: Arc<Shared>,
+    pub(super) caller: Caller,
+    pub(super) socket: SocketId,
+    pub(super) outbox: Outbox,
+    /// Held while the set of subscribed rooms changes.
+    pub(super) subscribing: Arc<tokio::sync::Mutex<()>>,
+    /// Rooms in which the outcome of a send is unknown: nothing may overtake it.
+    holds: Arc<Mutex<HashMap<RoomId, Cid>>>,
+}
+
+/// A send's place in the connection's order.
+#[derive(Debug)]
+pub(super) struct Turn {
+    frame: ClientFrame,
+    permit: OwnedSemaphorePermit,
+}
+
+/// Where requests are handed in.
+#[derive(Debug)]
+pub(super) struct Requests {
+    signed: Signed,
+    permits: Arc<Semaphore>,
+    /// Made with the first send.
+    sends: Option<mpsc::Sender<Turn>>,
+}
+
+impl Signed {
+    pub(super) fn new(shared: Arc<Shared>, caller: Caller, socket: SocketId, outbox: Outbox) -> Self {
+        Self { shared, caller, socket, outbox, subscribing: Arc::default(), holds: Arc::default() }
+    }
+
+    pub(super) fn refuse(&self, reference: Option<Ref>, refusal: Refusal) {
+        let retry_after_ms = refusal.retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        self.outbox.send(&ServerFrame::Error { reference, code: refusal.code, detail: refusal.detail, path: refusal.path, retry_after_ms });
+    }
+
+    /// Tells the client where it stands in all rooms, and gives it a token to come back with.
+    pub(super) fn tell_cursors(&self) {
+        let items = self.shared.hub.tell_cursors(self.socket);
+        let token = super::token::ResumeToken { user: self.caller.user, session: self.caller.session, log_id: self.shared.log_id, rooms: items.clone() };
+        self.outbox.send(&ServerFrame::Cursors { items, token: token.sign(&self.shared.signer) });
+    }
+
+    pub(super) async fn newest_page(&self, newest: Newest) -> NewestPage {
+        let users = self.shared.profiles.of_items(&newest.items).await;
+        NewestPage { items: newest.items, users, start: newest.start, cursor: newest.cursor, has_older: newest.has_older, last_seq: newest.last_seq }
+    }
+
+    async fn subscribe(&self, reference: Ref, room: RoomId, limit: Option<u32>) -> Result<(), Refusal> {
+        let limit = page_limit(limit)?;
+        self.shared.rights.member(room, self.caller.user).await?;
+        let _guard = self.subscribing.lock().await;
+        let begun = Instant::now();
+        if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
+            return Err(Refusal::new(ErrorCode::TooManySubscriptions));
+        }
+        for _ in 0..JOIN_ATTEMPTS {
+            let newest = match self.shared.subscriber.newest(room, limit).await {
+                Ok(newest) => newest,
+                Err(refusal) => {
+                    self.shared.hub.leave(self.socket, room).await;
+                    return Err(refusal);
+                }
+            };
+            let (tier, catching_up) = (newest.tier, newest.catching_up);
+            let page = self.newest_page(newest).await;
+            let cursor = page.cursor;
+            let frame = ServerFrame::Subscribed { reference, room, page, catching_up };
+            if self.shared.hub.go_live(self.socket, room, cursor, |outbox| outbox.send(&frame)) {
+                metrics::subscribed(tier.name(), begun.elapsed().as_secs_f64());
+                self.tell_cursors();
+                return Ok(());
+            }
+        }
+        self.shared.hub.leave(self.socket, room).await;
+        Err(Refusal::new(ErrorCode::Overloaded).retry_after(Duration::from_secs(1)))
+    }
+
+    async fn unsubscribe(&self, reference: Ref, room: RoomId) {
+        let _guard = self.subscribing.lock().await;
+        self.shared.hub.leave(self.socket, room).await;
+        self.outbox.send(&ServerFrame::Unsubscribed { reference: Some(reference), room, code: None });
+        self.tell_cursors();
+    }
+
+    /// A page as this socket sees the room at the moment in which the page is queued: what happened between would be missing from it otherwise.
+    async fn history(&self, reference: Ref, room: RoomId, at: PageAt, limit: Option<u32>) -> Result<(), Refusal> {
+        let limit = page_limit(limit)?;
+        self.shared.rights.member(room, self.caller.user).await?;
+        let mut cursor = self.shared.hub.cursor(self.socket, room).ok_or_else(|| Refusal::new(ErrorCode::NotSubscribed))?;
+        for _ in 0..PAGE_ATTEMPTS {
+            let HistoryPage { items, start, end, has_older, has_newer } = self.shared.chat.page_up_to(room, at, limit, cursor).await?;
+            let users = self.shared.profiles.of_items(&items).await;
+            let frame = ServerFrame::Page { reference, room, items, users, start, end, has_older, has_newer };
+            match self.shared.hub.at_cursor(self.socket, room, cursor, |outbox| outbox.send(&frame)) {
+                Ok(()) => return Ok(()),
+                Err(Some(moved)) => cursor = moved,
+                Err(None) => return Err(Refusal::new(ErrorCode::NotSubscribed)),
+            }
+        }
+        Err(Refusal::new(ErrorCode::HistoryPending).retry_after(Duration::from_millis(100)))
+    }
+
+    /// The cid whose outcome holds back this one.
+    fn held_back(&self, room: RoomId, cid: Cid) -> bool {
+        let holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        holds.get(&room).is_some_and(|held| *held != cid)
+    }
+
+    fn settle_hold(&self, room: RoomId, cid: Cid, outcome: &SendOutcome) {
+        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            SendOutcome::Unknown { is_final: false, .. } => {
+                holds.entry(room).or_insert(cid);
+            }
+            _ => {
+                if holds.get(&room) == Some(&cid) {
+                    holds.remove(&room);
+                }
+            }
+        }
+    }
+
+    async fn begin(&self, turn: Turn) {
+        let Turn { frame, permit } = turn;
+        let (reference, room, cid, further, begun) = match frame {
+            ClientFrame::Send { reference, room, cid, base, body, retry } => {
+                if !retry && self.held_back(room, cid) {
+                    let outcome = SendOutcome::Rejected { code: ErrorCode::OrderHold, is_final: false, retry_after_ms: None };
+                    self.outbox.send(&answer(reference, cid, outcome));
+                    return;
+                }
+                let request = SendRequest { room, cid, base, body, retry };
+                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request).await)
+            }
+            ClientFrame::Drop { reference, room, cid, base } => {
+                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, DropRequest { room, cid, base }).await)
+            }
+            _ => return,
+        };
+        match begun {
+            Begun::Answered(outcome) => {
+                self.settle_hold(room, cid, &outcome);
+                self.outbox.send(&answer(reference, cid, outcome));
+            }
+            Begun::HandedOver(in_flight) => {
+                let signed = self.clone();
+                let wait = async move {
+                    let _permit = permit;
+                    let outcome = in_flight.finish().await;
+                    signed.settle_hold(room, cid, &outcome);
+                    signed.outbox.send(&answer(reference, cid, outcome));
+                };
+                if further {
+                    // What comes after a retry waits for its word: it may still hold the room.
+                    wait.await;
+                } else {
+                    self.shared.tasks.spawn(wait);
+                }
+            }
+        }
+    }
+}
+
+impl Requests {
+    pub(super) fn new(signed: Signed) -> Self {
+        let permits = Arc::new(Semaphore::new(signed.shared.limits.requests));
+        Self { signed, permits, sends: None }
+    }
+
+    /// Takes one request. Waits while too many are under way: the socket is not read meanwhile.
+    pub(super) async fn take(&mut self, frame: ClientFrame) {
+        let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
+        match frame {
+            ClientFrame::Send { .. } | ClientFrame::Drop { .. } => {
+                let sends = self.sends.get_or_insert_with(|| {
+                    let (sender, mut turns) = mpsc::channel::<Turn>(self.signed.shared.limits.requests);
+                    let signed = self.signed.clone();
+                    self.signed.shared.tasks.spawn(async move {
+                        while let Some(turn) = turns.recv().await {
+                            signed.begin(turn).await;
+                        }
+                    });
+                    sender
+                });
+                // The permits bound the queue: there is room.
+                if let Err(error) = sends.send(Turn { frame, permit }).await {
+                    tracing::debug!(%error, "session.send_queue_closed");
+                }
+            }
+            frame => {
+                let signed = self.signed.clone();
+                self.signed.shared.tasks.spawn(async move {
+                    let _permit = permit;
+                    let reference = frame.reference();
+                    let done = match frame {
+                        ClientFrame::Subscribe { reference, room, limit } => signed.subscribe(reference, room, limit).await,
+                        ClientFrame::Unsubscribe { reference, room } => {
+                            signed.unsubscribe(reference, room).await;
+                            Ok(())
+                        }
+                        ClientFrame::History { reference, room, limit, before, after, around } => match page_at(before, after, around) {
+                            Ok(at) => signed.history(reference, room, at, limit).await,
+                            Err(refusal) => Err(refusal),
+                        },
+                        ClientFrame::Hello { .. } => Err(Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
+                        ClientFrame::Send { .. } | ClientFrame::Drop { .. } => Ok(()),
+                    };
+                    if let Err(refusal) = done {
+                        signed.refuse(Some(reference), refusal);
+                    }
+                });
+            }
+        }
+    }
+}
+
+fn answer(reference: Ref, cid: Cid, outcome: SendOutcome) -> ServerFrame {
+    match outcome {
+        SendOutcome::Ack { id, at_most } => ServerFrame::Ack { reference, cid, id, at_most },
+        SendOutcome::Rejected { code, is_final, retry_after_ms } => ServerFrame::Rejected { reference, cid, code, is_final, retry_after_ms },
+        SendOutcome::Unknown { is_final, retry_after_ms } => ServerFrame::Unknown { reference, cid, is_final, retry_after_ms },
+    }
+}
+
+fn page_limit(limit: Option<u32>) -> Result<usize, Refusal> {
+    match limit.map(|limit| limit as usize) {
+        None => Ok(limits::PAGE),
+        Some(limit @ 1..=limits::PAGE_MAX) => Ok(limit),
+        Some(_) => Err(Refusal::new(ErrorCode::BadRequest).at("limit").detail("1 to 100")),
+    }
+}
+
+fn page_at(before: Option<Position>, after: Option<Position>, around: Option<MessageId>) -> Result<PageAt, Refusal> {
+    let in_range = |position: Position| position.at() < Cursor::LIMIT;
+    match (before, after, around) {
+        (Some(before), None, None) if in_range(before) => Ok(PageAt::Before(before.at())),
+        (None, Some(after), None) if in_range(after) => Ok(PageAt::From(after.next())),
+        (None, None, Some(around)) => Ok(PageAt::Around(around)),
+        _ => Err(Refusal::new(ErrorCode::BadRequest).detail("exactly one of before, after and around")),
+    }
+}

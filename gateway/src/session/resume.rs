@@ -1,0 +1,132 @@
+//! Coming back: what was missed in each room of the token, room by room, in pieces that never overflow the outbox.
+
+use parley_proto::{
+    Cursor, ErrorCode, RoomId,
+    item::Item,
+    limits,
+    wire::{Resume, ResumeOutcome, RoomCursor, ServerFrame},
+};
+use tokio::time::Instant;
+
+use super::{
+    requests::{JOIN_ATTEMPTS, Signed},
+    token::ResumeToken,
+};
+use crate::{metrics, refusal::Refusal, subscribe::Missed};
+
+/// The rooms to resume, each at the higher one of the token's and the client's own cursor; nothing of a token that is not ours, not theirs or of another log.
+pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome, Vec<RoomCursor>) {
+    let Some(resume) = resume else { return (ResumeOutcome::None, Vec::new()) };
+    let shared = &signed.shared;
+    let token = ResumeToken::verify(&resume.token, &shared.signer).filter(|token| token.user == signed.caller.user && token.log_id == shared.log_id);
+    let Some(token) = token else { return (ResumeOutcome::ResyncRequired, Vec::new()) };
+    let rooms = token
+        .rooms
+        .into_iter()
+        .map(|mut entry| {
+            for own in resume.rooms.iter().filter(|own| own.room == entry.room) {
+                entry.cursor = entry.cursor.max(own.cursor);
+            }
+            entry
+        })
+        .collect();
+    (ResumeOutcome::Accepted, rooms)
+}
+
+impl Signed {
+    /// Resumes all of `rooms`, one after the other.
+    pub(super) async fn resume(self, rooms: Vec<RoomCursor>) {
+        let _guard = self.subscribing.lock().await;
+        for RoomCursor { room, cursor } in rooms {
+            if self.outbox.is_closed() {
+                return;
+            }
+            match self.shared.rights.member(room, self.caller.user).await {
+                Ok(_) => {
+                    if let Err(refusal) = self.resume_room(room, cursor).await {
+                        self.shared.hub.leave(self.socket, room).await;
+                        self.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(refusal.code) });
+                    }
+                }
+                Err(refusal) => self.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(refusal.code) }),
+            }
+        }
+        self.tell_cursors();
+    }
+
+    async fn resume_room(&self, room: RoomId, cursor: Cursor) -> Result<(), Refusal> {
+        let begun = Instant::now();
+        if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
+            return Err(Refusal::new(ErrorCode::TooManySubscriptions));
+        }
+        let mut from = cursor;
+        for _ in 0..JOIN_ATTEMPTS {
+            match self.shared.subscriber.missed(room, from).await {
+                Ok(missed) => {
+                    let tier = missed.tier;
+                    match self.replay(room, from, missed).await {
+                        Ok(()) => {
+                            metrics::subscribed(tier.name(), begun.elapsed().as_secs_f64());
+                            return Ok(());
+                        }
+                        Err(reached) => from = reached,
+                    }
+                }
+                Err(refusal) if refusal.code == ErrorCode::ResyncRequired => {
+                    if self.resync(room).await? {
+                        metrics::subscribed("resync", begun.elapsed().as_secs_f64());
+                        return Ok(());
+                    }
+                }
+                Err(refusal) => return Err(refusal),
+            }
+        }
+        Err(Refusal::new(ErrorCode::Overloaded))
+    }
+
+    /// Sends what was missed and goes live. `Err`: too much arrived meanwhile; the client stands at the cursor given.
+    async fn replay(&self, room: RoomId, from: Cursor, missed: Missed) -> Result<(), Cursor> {
+        let Missed { items, cursor, last_seq, catching_up, .. } = missed;
+        let mut pieces = cut(items.into_iter().map(|(_, item)| item).collect());
+        let last = pieces.pop().unwrap_or_default();
+        for items in pieces {
+            self.outbox.half_empty().await;
+            let users = self.shared.profiles.of_items(&items).await;
+            self.outbox.send(&ServerFrame::Replay { room, prev: from, items, users, cursor: from, more: true, last_seq, catching_up });
+        }
+        self.outbox.half_empty().await;
+        let users = self.shared.profiles.of_items(&last).await;
+        let frame = ServerFrame::Replay { room, prev: from, items: last, users, cursor, more: false, last_seq, catching_up };
+        if self.shared.hub.go_live(self.socket, room, cursor, |outbox| outbox.send(&frame)) {
+            return Ok(());
+        }
+        Err(from)
+    }
+
+    async fn resync(&self, room: RoomId) -> Result<bool, Refusal> {
+        let newest = self.shared.subscriber.newest(room, limits::PAGE).await?;
+        let page = self.newest_page(newest).await;
+        let cursor = page.cursor;
+        let frame = ServerFrame::Resync { reference: None, room, page, code: ErrorCode::ResyncRequired };
+        Ok(self.shared.hub.go_live(self.socket, room, cursor, |outbox| outbox.send(&frame)))
+    }
+}
+
+/// Pieces of at most 64 KiB of text.
+fn cut(items: Vec<Item>) -> Vec<Vec<Item>> {
+    const OVERHEAD: usize = 320;
+    let mut pieces = Vec::new();
+    let mut piece = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        let cost = OVERHEAD + item.body.as_str().map_or(512, str::len);
+        if bytes + cost > limits::GROUP_BYTES && !piece.is_empty() {
+            pieces.push(std::mem::take(&mut piece));
+            bytes = 0;
+        }
+        bytes += cost;
+        piece.push(item);
+    }
+    pieces.push(piece);
+    pieces
+}
