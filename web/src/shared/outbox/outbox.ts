@@ -117,10 +117,10 @@ export class Outbox {
       return
     }
     const entry = begun(step.entry)
-    await this.change(entry.cid, entry)
-    if (!this.find(entry.cid)) return void this.run(room)
     const attempt = ++this.attempts
     this.underWay.set(entry.cid, attempt)
+    await this.change(entry.cid, entry)
+    if (!this.find(entry.cid)) return void this.run(room)
     const answer = await this.ask(step.do, entry)
     if (this.underWay.get(entry.cid) !== attempt) return
     this.underWay.delete(entry.cid)
