@@ -1,0 +1,76 @@
+//! The store's contract: functions that any engine has to pass. An engine adds itself with one line at the end.
+
+mod accounts;
+mod fixture;
+mod model;
+mod projection;
+mod rooms;
+mod sqlite;
+mod timeline;
+
+macro_rules! contract {
+    ($engine:ident: $($group:ident { $($rule:ident,)* })*) => {
+        $(mod $group {
+            $(#[tokio::test]
+            async fn $rule() {
+                let engine = crate::store::$engine::engine().await;
+                crate::store::$group::$rule(engine.store()).await;
+            })*
+        })*
+    };
+}
+
+macro_rules! whole_contract {
+    ($engine:ident) => {
+        contract! { $engine:
+            accounts {
+                a_user_name_is_taken_once_whatever_its_case,
+                an_import_creates_only_what_is_missing,
+                a_profile_changes_only_where_asked,
+                a_password_is_replaced,
+                a_refresh_token_is_rotated_and_the_one_before_is_good_for_one_lost_answer,
+                the_token_of_a_lost_answer_is_worth_nothing,
+                an_old_token_ends_the_session,
+                ten_parallel_refreshes_are_one_success_one_grace_and_an_end,
+                an_ended_or_expired_session_refuses_every_token,
+            }
+            rooms {
+                a_new_room_has_its_creator_as_owner_and_an_event_in_the_outbox,
+                public_names_are_unique_when_folded_and_private_ones_are_not_claimed,
+                joining_and_leaving_are_idempotent_and_leave_their_events_in_order,
+                many_joins_at_once_get_one_version_each,
+                imported_members_count_and_have_no_event,
+                members_are_paged_in_both_directions,
+                my_rooms_come_newest_activity_first,
+                the_directory_is_searched_literally_and_case_folded,
+            }
+            timeline {
+                a_page_is_cut_from_every_side,
+                changes_are_new_rows_and_old_ones_that_changed,
+                find_says_where_messages_are,
+                a_room_that_does_not_exist_has_no_rows,
+            }
+            projection {
+                a_partition_keeps_its_first_log_id,
+                messages_are_numbered_densely_and_other_rows_are_not,
+                a_stale_batch_writes_nothing,
+                an_edit_by_another_person_or_after_the_end_is_superseded,
+                a_deleted_message_is_a_tombstone_that_keeps_its_place,
+                the_highest_vote_counts_and_the_tally_follows,
+                votes_on_what_is_not_there_are_superseded,
+                a_sealed_body_is_kept_and_shown_as_nothing,
+                reading_only_moves_forward,
+                an_event_that_arrived_leaves_the_outbox,
+                a_rebuild_repeats_rooms_and_members_in_any_order_of_versions,
+                a_refused_event_takes_its_outbox_row_with_it,
+                dead_letters_keep_reason_and_bytes,
+                the_same_id_twice_is_refused_as_a_whole,
+                records_of_an_unknown_room_are_kept,
+            }
+        }
+    };
+}
+
+mod on_sqlite {
+    whole_contract!(sqlite);
+}
