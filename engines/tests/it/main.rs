@@ -2,3 +2,4 @@
 
 mod bus;
 mod log;
+mod store;
