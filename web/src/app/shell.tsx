@@ -39,14 +39,14 @@ function SignedIn({ me }: { me: User }) {
 function Panes({ onSignedOut }: { onSignedOut(): void }) {
   const atList = useLocation({ select: (location) => location.pathname.replace(/\/$/, '') === '/rooms' })
   return (
-    <div className="flex min-h-0 flex-1">
+    <main className="flex min-h-0 flex-1">
       <div className={`w-full shrink-0 border-line md:block md:w-[264px] md:border-r ${atList ? '' : 'hidden'}`}>
         <Sidebar footer={<ProfileMenu onSignedOut={onSignedOut} />} />
       </div>
-      <main className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
+      <div className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
         <Outlet />
-      </main>
-    </div>
+      </div>
+    </main>
   )
 }
 

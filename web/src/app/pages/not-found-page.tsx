@@ -9,6 +9,7 @@ export function NotFoundPage() {
   return (
     <main className="pt-[12vh]">
       <Notice
+        heading="h1"
         title="There is nothing here"
         action={
           <Link to="/" className={buttonClass('quiet')}>
@@ -27,6 +28,7 @@ export function RouteErrorPage({ error, reset }: ErrorComponentProps) {
   return (
     <main className="pt-[12vh]">
       <Failed
+        heading="h1"
         what="This did not load"
         why={sentenceOf(error)}
         onRetry={() => {

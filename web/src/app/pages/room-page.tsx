@@ -27,7 +27,12 @@ export function RoomPage() {
     <div className="flex h-full flex-col">
       <PaneHeader>{null}</PaneHeader>
       {room.isError ? (
-        <Failed what="The room did not load" why={sentenceOf(room.error)} onRetry={() => void room.refetch()} />
+        <Failed
+          heading="h1"
+          what="The room did not load"
+          why={sentenceOf(room.error)}
+          onRetry={() => void room.refetch()}
+        />
       ) : (
         <Skeleton rows={7} label="Loading the room" />
       )}
@@ -58,6 +63,7 @@ function MissingRoom() {
     <div className="flex h-full flex-col">
       <PaneHeader>{null}</PaneHeader>
       <Notice
+        heading="h1"
         title="This room is not here"
         action={
           <Link to="/rooms/directory" className={buttonClass('quiet')}>

@@ -11,6 +11,7 @@ export function RoomsPage() {
   return (
     <div className="flex h-full items-center">
       <Notice
+        heading="h1"
         title="Pick a room, or make one"
         action={
           <>

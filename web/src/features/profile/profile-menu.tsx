@@ -61,10 +61,10 @@ function Trigger({ name, status, color, ...rest }: { name: string; status: strin
   return (
     <button
       type="button"
-      aria-label={`Your menu, ${name}`}
       className="flex min-h-14 w-full items-center gap-2.5 border-t border-line px-3 text-left transition-colors hover:bg-hover"
       {...rest}
     >
+      <span className="sr-only">Your menu,</span>
       <Avatar name={name} color={color} />
       <span className="min-w-0 flex-1">
         <span className="block truncate text-sm font-semibold">{name}</span>

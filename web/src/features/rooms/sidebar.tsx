@@ -2,13 +2,14 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { type ReactNode, useMemo, useState } from 'react'
 import { sentenceOf } from '@/shared/api/problem'
-import { useActivity } from '@/shared/live/context'
+import { useActivity, useLive } from '@/shared/live/context'
 import { Button, IconButton } from '@/shared/ui/button'
 import { CompassIcon, PlusIcon } from '@/shared/ui/icons'
 import { Wordmark } from '@/shared/ui/logo'
 import { Failed, Spinner } from '@/shared/ui/states'
 import { myRoomsQuery } from './api/my-rooms'
 import { CreateRoomDialog } from './create-room-dialog'
+import { isUnread } from './is-unread'
 import { RoomLink } from './room-link'
 import { sortRooms } from './sort-rooms'
 
@@ -17,7 +18,8 @@ export function Sidebar({ footer }: { footer: ReactNode }) {
   return (
     <nav aria-label="Rooms" className="flex h-full flex-col bg-panel">
       <header className="flex h-14 shrink-0 items-center justify-between pr-2.5 pl-4">
-        <Link to="/" className="rounded-lg">
+        <h1 className="sr-only md:hidden">Rooms</h1>
+        <Link to="/" className="flex min-h-11 items-center rounded-lg">
           <Wordmark />
         </Link>
       </header>
@@ -48,6 +50,7 @@ export function Sidebar({ footer }: { footer: ReactNode }) {
 function RoomList() {
   const rooms = useInfiniteQuery(myRoomsQuery)
   const activity = useActivity()
+  const live = useLive()
   const sorted = useMemo(() => sortRooms(rooms.data ?? [], activity), [rooms.data, activity])
   if (rooms.isPending) return <RoomListSkeleton />
   if (rooms.isError && sorted.length === 0) {
@@ -61,7 +64,7 @@ function RoomList() {
       <ul className="flex flex-col gap-px">
         {sorted.map((room) => (
           <li key={room.id}>
-            <RoomLink room={room} unread={activity[room.id]?.unread === true} />
+            <RoomLink room={room} unread={isUnread(room, activity[room.id], live.seen(room.id))} />
           </li>
         ))}
       </ul>

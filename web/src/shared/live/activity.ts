@@ -6,7 +6,7 @@ interface RoomActivity {
 }
 
 /** Which rooms moved since this page was opened, and which of them were not looked at since. */
-export function createActivity() {
+export function createActivity(onRead: (room: string) => void) {
   const store = createStore(() => ({ rooms: {} as Readonly<Record<string, RoomActivity>> }))
   let viewed: string | null = null
 
@@ -21,9 +21,12 @@ export function createActivity() {
     set(room, { at: Date.now(), unread: unread || (store.getState().rooms[room]?.unread === true && !isWatched(room)) })
   }
 
+  /** The room on the screen is read as far as it goes. */
   function look(): void {
-    const held = viewed ? store.getState().rooms[viewed] : undefined
-    if (viewed && held?.unread && isWatched(viewed)) set(viewed, { ...held, unread: false })
+    if (!viewed || !isWatched(viewed)) return
+    onRead(viewed)
+    const held = store.getState().rooms[viewed]
+    if (held?.unread !== false) set(viewed, { at: held?.at ?? 0, unread: false })
   }
 
   function view(room: string | null): void {
@@ -31,6 +34,6 @@ export function createActivity() {
     look()
   }
 
-  return { store, moved, view, look }
+  return { store, moved, view, look, isWatched }
 }
 export type Activity = ReturnType<typeof createActivity>

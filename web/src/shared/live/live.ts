@@ -12,6 +12,7 @@ import { createActivity } from './activity'
 import { newCid } from './cid'
 import { createHistory } from './history'
 import { createPeople } from './people'
+import { createSeen } from './seen'
 import { createSubscriptions } from './subscriptions'
 import { createTimelines } from './timelines'
 
@@ -25,8 +26,9 @@ export interface LiveEvents {
 export async function createLive(me: User, events: LiveEvents) {
   const connection = createStore<ConnectionState>(() => idle)
   const people = createPeople()
-  const activity = createActivity()
   const timelines = createTimelines()
+  const seen = createSeen(me.id)
+  const activity = createActivity((room) => seen.mark(room, timelines.get(room)?.lastSeq ?? 0))
   const owner = newCid()
   const releaseTab = claimTab(owner)
 
@@ -73,6 +75,7 @@ export async function createLive(me: User, events: LiveEvents) {
     timelines.set(room, next)
     people.need(items.map((item) => item.sender))
     outbox.onTimeline(room, items, next.cursor)
+    if (activity.isWatched(room)) seen.mark(room, next.lastSeq)
   }
 
   function follow(frame: FrameOf<'replay'> | FrameOf<'frames'>): void {
@@ -158,6 +161,7 @@ export async function createLive(me: User, events: LiveEvents) {
     open: (room: string) => subscriptions.want(room),
     /** The room that is on the screen, if any: what arrives there is not unread. */
     look: activity.view,
+    seen: seen.get,
     leave: (room: string) => subscriptions.leave(room),
     loadOlder: (room: string) => history.older(room),
     send: (room: string, body: string) => outbox.send(room, body, timelines.get(room)?.cursor ?? 0),

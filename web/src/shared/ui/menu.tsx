@@ -2,6 +2,7 @@ import { DropdownMenu as Radix } from 'radix-ui'
 import type { ReactNode } from 'react'
 import { CheckIcon } from './icons'
 
+/** Not modal and not in a portal: the page around it stays readable, and the menu stays inside its landmark. */
 export function Menu({
   trigger,
   children,
@@ -12,19 +13,17 @@ export function Menu({
   side?: 'top' | 'bottom'
 }) {
   return (
-    <Radix.Root>
+    <Radix.Root modal={false}>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>
-      <Radix.Portal>
-        <Radix.Content
-          side={side}
-          align="end"
-          sideOffset={6}
-          collisionPadding={12}
-          className="z-50 min-w-56 animate-rise rounded-xl border border-line bg-raised p-1.5 shadow-float"
-        >
-          {children}
-        </Radix.Content>
-      </Radix.Portal>
+      <Radix.Content
+        side={side}
+        align="end"
+        sideOffset={6}
+        collisionPadding={12}
+        className="z-50 min-w-56 animate-rise rounded-xl border border-line bg-raised p-1.5 shadow-float"
+      >
+        {children}
+      </Radix.Content>
     </Radix.Root>
   )
 }

@@ -2,19 +2,35 @@ import type { ReactNode } from 'react'
 import { Button } from './button'
 
 /** Empty, failed, and missing all look alike: a sentence about what is so, and what can be done. */
-export function Notice({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+interface NoticeProps {
+  title: string
+  children?: ReactNode
+  action?: ReactNode
+  /** `h1` where the notice is the whole page. */
+  heading?: 'h1' | 'h2'
+}
+
+export function Notice({ title, children, action, heading: Heading = 'h2' }: NoticeProps) {
   return (
     <div className="mx-auto flex max-w-sm flex-col items-center gap-2 px-6 py-12 text-center">
-      <h2 className="text-lg font-semibold">{title}</h2>
+      <Heading className="text-lg font-semibold">{title}</Heading>
       {children ? <p className="text-sm text-soft">{children}</p> : null}
       {action ? <div className="mt-3 flex flex-wrap justify-center gap-2">{action}</div> : null}
     </div>
   )
 }
 
-export function Failed({ what, why, onRetry }: { what: string; why: string; onRetry(): void }) {
+interface FailedProps {
+  what: string
+  why: string
+  onRetry(): void
+  heading?: 'h1' | 'h2'
+}
+
+export function Failed({ what, why, onRetry, heading }: FailedProps) {
   return (
     <Notice
+      heading={heading}
       title={what}
       action={
         <Button look="quiet" onClick={onRetry}>
