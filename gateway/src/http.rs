@@ -33,6 +33,7 @@ mod origin;
 pub mod problem;
 mod rooms;
 mod signed_in;
+pub mod socket;
 mod state;
 mod url_tokens;
 mod users;

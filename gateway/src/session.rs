@@ -79,6 +79,7 @@ impl Sockets {
 
     /// Serves one socket until it ends.
     pub async fn serve(self, socket: WebSocket, caller: Caller) {
+        let _drained_with_us = self.shared.tasks.token();
         let (sink, mut stream) = socket.split();
         let outbox = Outbox::new(self.shared.limits.outbox);
         let hello = tokio::time::timeout(limits::HELLO_DEADLINE, receive_hello(&mut stream));

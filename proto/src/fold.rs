@@ -62,6 +62,16 @@ impl Fold {
         self.start
     }
 
+    /// How many identities it remembers.
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether it remembers none.
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
     /// Judges the record at `position`, which must not be below [`Fold::end`], and remembers it.
     pub fn apply(&mut self, position: Position, bytes: &[u8]) -> Result<Verdict, Stop> {
         assert!(position.at() >= self.end, "records are given in log order: {position} is below {}", self.end);

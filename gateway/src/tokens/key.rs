@@ -17,7 +17,7 @@ pub enum WeakKey {
 }
 
 /// A secret has at least this many bytes.
-pub const TOKEN_KEY_BYTES_MIN: usize = 32;
+const TOKEN_KEY_BYTES_MIN: usize = 32;
 
 impl TokenKey {
     /// Takes the secret as configured (any encoding: its characters are the secret).

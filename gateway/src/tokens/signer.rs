@@ -9,7 +9,7 @@ use super::key::{TokenKey, hasher, mac};
 const TAG_BYTES: usize = 16;
 
 /// A longer blob is refused unread: a resume token of 100 rooms is below this.
-pub const SIGNED_CHARS_MAX: usize = 16 * 1024;
+const SIGNED_CHARS_MAX: usize = 16 * 1024;
 
 /// Signs and verifies blobs of one purpose; those of another purpose don't verify.
 #[derive(Clone)]
