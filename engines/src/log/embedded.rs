@@ -148,7 +148,7 @@ impl Drop for EmbeddedLog {
 impl LogWriter for EmbeddedLog {
     fn enqueue(&self, partition: PartitionId, _room: RoomId, record: Bytes) -> Result<Receipt, EnqueueError> {
         if usize::from(partition.0) >= self.shared.ends.len() {
-            tracing::error!(log.partition = partition.0, "a record for a partition that the log does not have was refused");
+            tracing::error!(append.partition = partition.0, "a record for a partition that the log does not have was refused");
             return Err(EnqueueError::Closed);
         }
         self.shared.queue.push(Instant::now(), partition, record)

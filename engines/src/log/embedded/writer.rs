@@ -48,7 +48,7 @@ impl Writer {
                     self.shared.queue.settled();
                 }
                 Err(error) => {
-                    tracing::error!(%error, log.records = batch.len(), "a commit to the log failed; its senders are told that the outcome is unknown");
+                    tracing::error!(%error, commit.records = batch.len(), "a commit to the log failed; its senders are told that the outcome is unknown");
                     metrics::commit_failed();
                     drop(batch);
                     self.shared.queue.settled();

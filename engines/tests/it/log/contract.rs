@@ -186,7 +186,7 @@ pub(crate) async fn concurrent_producers_each_keep_their_order(log: &dyn Log) {
     let mut at = start;
     while at < log.end(P0).await.unwrap() {
         for record in log.read(P0, at, ReadMax::default()).await.unwrap() {
-            assert_eq!(texts(&[record.clone()])[0], by_position[&record.position]);
+            assert_eq!(texts(std::slice::from_ref(&record))[0], by_position[&record.position]);
             at = record.position.next();
         }
     }
