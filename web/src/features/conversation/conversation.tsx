@@ -20,7 +20,9 @@ export function Conversation({ room }: { room: Room }) {
   const entries = useMemo(() => unseen(outbox, room.id, items, me), [outbox, room.id, items, me])
 
   useEffect(() => {
-    live.open(room.id)
+    live.open(room.id, room.last_seq)
+  }, [live, room.id, room.last_seq])
+  useEffect(() => {
     live.look(room.id)
     return () => live.look(null)
   }, [live, room.id])

@@ -1,9 +1,10 @@
-import { usePeople } from '@/shared/live/context'
+import { useEffect } from 'react'
+import { useLive, usePeople } from '@/shared/live/context'
 import { dayLabel } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
 import { MessageRow } from './message-row'
 import { type Row, startsDay, startsGroup } from './rows'
-import { systemText } from './system-text'
+import { subjectOf, systemText } from './system-text'
 
 interface Props {
   row: Row
@@ -38,7 +39,10 @@ function DayLine({ at }: { at: number }) {
 }
 
 function SystemRow({ row, index, total }: { row: Row; index: number; total: number }) {
+  const live = useLive()
   const people = usePeople()
+  const subject = row.item ? subjectOf(row.item) : null
+  useEffect(() => live.needPeople([subject]), [live, subject])
   if (!row.item) return null
   const text = systemText(row.item, (id) => neutral(people[id]?.display_name ?? 'Somebody'))
   return (

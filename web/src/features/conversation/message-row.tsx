@@ -38,7 +38,9 @@ export const MessageRow = memo(
         <div className="min-w-0 flex-1">
           {head ? <RowHead name={name} at={row.at} mine={mine} /> : null}
           <div className="flex items-end gap-2">
-            <div className={`min-w-0 max-w-[80ch] grow overflow-clip [overflow-clip-margin:4px] ${dim}`}>
+            <div
+              className={`min-w-0 max-w-[80ch] overflow-clip [overflow-clip-margin:4px] ${mine ? '' : 'grow'} ${dim}`}
+            >
               {row.item?.deleted ? (
                 <p className="text-soft italic">This message was deleted.</p>
               ) : (

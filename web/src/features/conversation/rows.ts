@@ -38,8 +38,7 @@ export function rowAt(items: readonly Item[], entries: readonly Entry[], me: str
       kind: item.kind === 'message' ? 'message' : 'system',
       sender: item.sender ?? '',
       at: Date.parse(item.sent_at),
-      // A record has its number only once it is stored; until then it is known to be in the log.
-      state: item.seq == null ? 'accepted' : 'stored',
+      state: isStored(item) ? 'stored' : 'accepted',
       item,
       entry: null,
     }
@@ -48,6 +47,11 @@ export function rowAt(items: readonly Item[], entries: readonly Entry[], me: str
   if (!entry) return null
   const state = entry.state === 'sending' ? 'pending' : entry.state
   return { key: key(index), kind: 'message', sender: me, at: entry.created_at, state, item: null, entry }
+}
+
+/** Only stored messages have a number, and only stored events a revision; until then a row is known to be in the log. */
+function isStored(item: Item): boolean {
+  return item.kind === 'message' ? item.seq != null : item.rev != null
 }
 
 /** Whether a row carries the name again: another author, a pause, a new day, or something in between. */

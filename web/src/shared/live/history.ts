@@ -1,5 +1,7 @@
 import { Problem } from '../api/problem'
 import type { SocketClient } from '../socket/client'
+import type { Item } from '../socket/protocol'
+import { older, type Timeline } from '../timeline/timeline'
 import type { Timelines } from './timelines'
 
 const PAGE = 100
@@ -8,25 +10,31 @@ const PATIENCE = 3
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Loads one older page; waits out what the server says will pass. Resolves false when there was nothing to load. */
-export function createHistory(client: () => SocketClient, timelines: Timelines) {
-  const underWay = new Map<string, Promise<boolean>>()
+type Apply = (room: string, next: Timeline, items: readonly Item[]) => void
 
-  async function load(room: string): Promise<boolean> {
+/** Loads one older page; waits out what the server says will pass. */
+export function createHistory(client: () => SocketClient, timelines: Timelines, apply: Apply) {
+  const underWay = new Map<string, Promise<void>>()
+
+  async function load(room: string): Promise<void> {
     for (let tries = 1; ; tries++) {
-      const timeline = timelines.get(room)
-      if (!timeline?.hasOlder) return false
-      const answer = await client().request({ type: 'history', room, before: timeline.start, limit: PAGE }, ANSWER_MS)
-      if (answer.type === 'page') return true
-      const code = answer.type === 'error' ? answer.code : 'unavailable'
-      const wait = answer.type === 'error' ? answer.retry_after_ms : null
+      const asked = timelines.get(room)
+      if (!asked?.hasOlder) return
+      const before = asked.start
+      const answer = await client().request({ type: 'history', room, before, limit: PAGE }, ANSWER_MS)
+      if (answer.type === 'page') {
+        const held = timelines.get(room)
+        if (held) apply(room, older(held, answer, before), answer.items)
+        return
+      }
+      const { code, retry_after_ms: wait } = answer.type === 'error' ? answer : { code: 'unavailable' }
       if (wait === null || wait === undefined || tries === PATIENCE) throw new Problem(0, code)
       await pause(wait)
     }
   }
 
   return {
-    older(room: string): Promise<boolean> {
+    older(room: string): Promise<void> {
       const running = underWay.get(room)
       if (running) return running
       const started = load(room).finally(() => underWay.delete(room))

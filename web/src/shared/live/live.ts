@@ -7,7 +7,7 @@ import { Outbox } from '../outbox/outbox'
 import { claimTab, isAbandoned } from '../outbox/owner'
 import { type ConnectionState, idle, SocketClient, type WireSocket } from '../socket/client'
 import { type FrameOf, type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
-import { advanced, paged, raised, replaced, replayed, type Timeline } from '../timeline/timeline'
+import { advanced, raised, replaced, replayed, type Timeline } from '../timeline/timeline'
 import { createActivity } from './activity'
 import { newCid } from './cid'
 import { createHistory } from './history'
@@ -28,6 +28,7 @@ export async function createLive(me: User, events: LiveEvents) {
   const people = createPeople()
   const timelines = createTimelines()
   const seen = createSeen(me.id)
+  const knownSeq = new Map<string, number>()
   const activity = createActivity((room) => seen.mark(room, timelines.get(room)?.lastSeq ?? 0))
   const owner = newCid()
   const releaseTab = claimTab(owner)
@@ -55,7 +56,7 @@ export async function createLive(me: User, events: LiveEvents) {
     },
   })
   const subscriptions = createSubscriptions(() => client, timelines)
-  const history = createHistory(() => client, timelines)
+  const history = createHistory(() => client, timelines, apply)
   const outbox = new Outbox({
     db: await openOutbox(me.id),
     me: me.id,
@@ -99,9 +100,13 @@ export async function createLive(me: User, events: LiveEvents) {
     subscriptions.onCursors(frame)
   }
 
-  /** Without a `ref` nobody asked for it: the right to this room ended. */
+  /** Without a `ref` nobody asked for it: the right to this room ended, or it could not be resumed just now. */
   function forget(frame: FrameOf<'unsubscribed'>): void {
     if (frame.ref !== undefined && frame.ref !== null) return
+    if (frame.code && frame.code !== 'not_found' && frame.code !== 'forbidden') {
+      subscriptions.again(frame.room)
+      return
+    }
     subscriptions.forget(frame.room)
     timelines.setGone(frame.room, true)
     events.onRoomsChanged(null)
@@ -113,17 +118,12 @@ export async function createLive(me: User, events: LiveEvents) {
       case 'subscribed':
       case 'resync':
         timelines.setGone(frame.room, false)
-        apply(frame.room, replaced(frame), frame.items)
+        apply(frame.room, replaced(frame, knownSeq.get(frame.room)), frame.items)
         break
       case 'replay':
       case 'frames':
         follow(frame)
         break
-      case 'page': {
-        const held = timelines.get(frame.room)
-        if (held) apply(frame.room, paged(held, frame), frame.items)
-        break
-      }
       case 'cursors':
         raise(frame)
         break
@@ -157,13 +157,16 @@ export async function createLive(me: User, events: LiveEvents) {
     activity: activity.store,
     timelines: timelines.store,
     outbox: outbox.store,
-    /** Starts receiving this room; it stays warm after another one was opened. */
-    open: (room: string) => subscriptions.want(room),
+    /** Starts receiving this room; it stays warm after another one was opened. `lastSeq` is what the list of rooms knows. */
+    open(room: string, lastSeq: number) {
+      knownSeq.set(room, Math.max(lastSeq, knownSeq.get(room) ?? 0))
+      subscriptions.want(room)
+    },
     /** The room that is on the screen, if any: what arrives there is not unread. */
     look: activity.view,
     seen: seen.get,
     leave: (room: string) => subscriptions.leave(room),
-    loadOlder: (room: string) => history.older(room),
+    loadOlder: history.older,
     send: (room: string, body: string) => outbox.send(room, body, timelines.get(room)?.cursor ?? 0),
     retry: (room: string, cid: string) => outbox.retry(cid, timelines.get(room)?.cursor ?? 0),
     discard: (cid: string) => outbox.discard(cid),

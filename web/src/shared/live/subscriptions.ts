@@ -51,7 +51,7 @@ export function createSubscriptions(client: () => SocketClient, timelines: Timel
       .catch(() => null)
     asked.delete(room)
     if (answer?.type === 'error') return refused(room, answer)
-    if (answer === null) again(room, AGAIN_MS)
+    if (answer === null) again(room)
   }
 
   function refused(room: string, answer: FrameOf<'error'>): void {
@@ -61,7 +61,7 @@ export function createSubscriptions(client: () => SocketClient, timelines: Timel
     } else again(room, answer.retry_after_ms ?? AGAIN_MS)
   }
 
-  function again(room: string, ms: number): void {
+  function again(room: string, ms = AGAIN_MS): void {
     later(ms, () => wanted.includes(room) && !timelines.get(room)?.live && void subscribe(room))
   }
 
@@ -95,6 +95,7 @@ export function createSubscriptions(client: () => SocketClient, timelines: Timel
     pin: (room: string) => void pinned.add(room),
     forget,
     leave,
+    again,
     resume,
     onWelcome,
     onCursors,

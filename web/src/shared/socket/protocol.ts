@@ -6,7 +6,8 @@ export const SUBPROTOCOL = 'parley.v1'
 
 export const item = obj({
   position: int,
-  kind: oneOf('message', 'system', 'edit', 'delete', 'removed', 'archived'),
+  /** Not a closed set: a kind of a newer server must not cost the frames around it. */
+  kind: str,
   id: str,
   sender: opt(str),
   cid: opt(str),
@@ -46,7 +47,7 @@ const shapes = {
     start: int,
     cursor: int,
     has_older: bool,
-    last_seq: int,
+    last_seq: opt(int),
     catching_up: bool,
   }),
   replay: obj({
@@ -55,7 +56,7 @@ const shapes = {
     prev: int,
     cursor: int,
     more: bool,
-    last_seq: int,
+    last_seq: opt(int),
     catching_up: bool,
   }),
   resync: obj({
@@ -65,7 +66,7 @@ const shapes = {
     start: int,
     cursor: int,
     has_older: bool,
-    last_seq: int,
+    last_seq: opt(int),
     code: str,
   }),
   frames: obj({ type: type('frames'), room: str, prev: int, items: arr(item) }),

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Item } from '../socket/protocol'
-import { advanced, fold, lowerBound, paged, raised, replaced, replayed, type Timeline } from './timeline'
+import { advanced, fold, lowerBound, older, raised, replaced, replayed, type Timeline } from './timeline'
 
 const message = (position: number, more: Partial<Item> = {}): Item => ({
   position,
@@ -61,7 +61,7 @@ test('an older edit does not undo a newer one', () => {
 test('a deletion leaves a row without its text', () => {
   const items = fold([message(10)], [message(11, { kind: 'delete', target: 'm10' })])
   expect(items).toHaveLength(1)
-  expect(items[0]).toMatchObject({ deleted: true, body: '' })
+  expect(items[0]).toMatchObject({ deleted: true, body: null })
 })
 
 test('the same row with a larger revision replaces, with a smaller one does not', () => {
@@ -99,23 +99,46 @@ test('a resync replaces everything that was held', () => {
   expect(positions(at([message(50)], 60))).toEqual([50])
 })
 
-test('an older page joins below, once', () => {
-  const older = page(5, 10, [message(5), message(8)])
-  const next = paged(at([message(10)], 11), older)
+test('an older page joins below, once, even where its end lies below what was asked', () => {
+  const held = at([message(10)], 11)
+  const next = older(held, page(5, 9, [message(5), message(8)]), 10)
   expect(positions(next)).toEqual([5, 8, 10])
   expect(next).toMatchObject({ start: 5, hasOlder: false, cursor: 11 })
-  expect(positions(paged(next, older))).toEqual([5, 8, 10])
+  expect(older(next, page(5, 9, [message(5), message(8)]), 10)).toBe(next)
 })
 
-test('a newer page joins above and raises the cursor', () => {
-  const next = paged(at([message(10)], 11), page(11, 14, [message(12)]))
-  expect(positions(next)).toEqual([10, 12])
-  expect(next.cursor).toBe(14)
+test('a page for what is no longer held is not taken', () => {
+  const held = at([message(50)], 60)
+  expect(older(held, page(5, 9, [message(5)]), 10)).toBe(held)
 })
 
-test('a page that would leave a hole is not taken', () => {
+test('a replayed old row from below what is held waits for its page', () => {
   const held = at([message(10)], 11)
-  expect(paged(held, page(2, 7, [message(3)]))).toBe(held)
+  const frame = {
+    type: 'replay' as const,
+    room: 'r',
+    prev: 11,
+    items: [message(4, { rev: 12 }), message(10, { rev: 13, body: 'better' })],
+    users: [],
+    cursor: 14,
+    more: false,
+    catching_up: false,
+  }
+  const next = replayed(held, frame)
+  expect(next && positions(next)).toEqual([10])
+  expect(next?.items[0]?.body).toBe('better')
+})
+
+test('a kind that is not known is no row, but raises the cursor', () => {
+  const next = advanced(at([message(10)], 11), frames(11, message(12, { kind: 'poll' })))
+  expect(next && positions(next)).toEqual([10])
+  expect(next?.cursor).toBe(13)
+})
+
+test('where the server leaves the number of messages out, what is known stays', () => {
+  const frame = { items: [message(10, { seq: 7 }), message(11)], start: 10, cursor: 12, has_older: true }
+  expect(replaced(frame).lastSeq).toBe(7)
+  expect(replaced(frame, 30).lastSeq).toBe(30)
 })
 
 test('a cursor is raised, never lowered', () => {

@@ -17,14 +17,18 @@ type Newest = Pick<FrameOf<'resync'>, 'items' | 'start' | 'cursor' | 'has_older'
   catching_up?: boolean
 }
 
-/** `subscribed` and `resync`: the newest page replaces whatever was held. */
-export function replaced(frame: Newest): Timeline {
+/**
+ * `subscribed` and `resync`: the newest page replaces whatever was held. `knownSeq` is what else is known of the room's
+ * number of messages: the server leaves it out where it did not ask the store.
+ */
+export function replaced(frame: Newest, knownSeq = 0): Timeline {
+  const seqs = frame.items.map((item) => item.seq ?? 0)
   return {
     items: fold([], frame.items),
     start: frame.start,
     cursor: frame.cursor,
     hasOlder: frame.has_older,
-    lastSeq: frame.last_seq,
+    lastSeq: Math.max(knownSeq, frame.last_seq ?? 0, ...seqs),
     live: true,
     catchingUp: frame.catching_up ?? false,
   }
@@ -35,9 +39,9 @@ export function replayed(timeline: Timeline, frame: FrameOf<'replay'>): Timeline
   if (frame.prev > timeline.cursor) return null
   return {
     ...timeline,
-    items: fold(timeline.items, frame.items),
+    items: fold(timeline.items, within(timeline, frame.items)),
     cursor: Math.max(timeline.cursor, frame.cursor),
-    lastSeq: Math.max(timeline.lastSeq, frame.last_seq),
+    lastSeq: Math.max(timeline.lastSeq, frame.last_seq ?? 0),
     live: !frame.more,
     catchingUp: frame.catching_up,
   }
@@ -51,35 +55,48 @@ export function advanced(timeline: Timeline, frame: FrameOf<'frames'>): Timeline
   const last = fresh.at(-1)
   return {
     ...timeline,
-    items: fold(timeline.items, frame.items),
+    catchingUp: false,
+    items: fold(timeline.items, within(timeline, frame.items)),
     cursor: last ? Math.max(timeline.cursor, last.position + 1) : timeline.cursor,
     lastSeq: timeline.lastSeq + fresh.filter((item) => item.kind === 'message').length,
   }
 }
 
-/** A page of history joins at either end; one that would leave a hole is not taken. */
-export function paged(timeline: Timeline, frame: FrameOf<'page'>): Timeline {
-  const joinsBelow = frame.end >= timeline.start && frame.start <= timeline.start
-  const joinsAbove = frame.start <= timeline.cursor && frame.end >= timeline.cursor
-  if (!joinsBelow && !joinsAbove) return timeline
+/**
+ * The page that was asked for with `before` joins what began there. Its own `end` says nothing about that: positions
+ * count all rooms of a partition, so it may lie below `before` with nothing of this room in between.
+ */
+export function older(timeline: Timeline, frame: FrameOf<'page'>, before: number): Timeline {
+  // Replaced meanwhile: the page belongs to what is no longer held.
+  if (timeline.start !== before) return timeline
   return {
     ...timeline,
     items: fold(timeline.items, frame.items),
-    start: joinsBelow ? frame.start : timeline.start,
-    hasOlder: joinsBelow ? frame.has_older : timeline.hasOlder,
-    cursor: joinsAbove ? Math.max(timeline.cursor, frame.end) : timeline.cursor,
+    start: Math.min(before, frame.start),
+    hasOlder: frame.has_older,
   }
+}
+
+/**
+ * A replay also brings old rows that were edited meanwhile. One from below what is held has to wait for its page: taken
+ * now, it would stand beside rows that are not its neighbours.
+ */
+function within(timeline: Timeline, items: readonly Item[]): readonly Item[] {
+  return items.filter((item) => item.position >= timeline.start)
 }
 
 export function raised(timeline: Timeline, cursor: number): Timeline {
   return cursor > timeline.cursor ? { ...timeline, cursor } : timeline
 }
 
+const ROWS = new Set(['message', 'system', 'removed', 'archived'])
+const CHANGES = new Set(['edit', 'delete', 'erased'])
+
 /** Adds rows by position, keeps the larger revision of the same one, and applies edits and deletions to their targets. */
 export function fold(held: readonly Item[], incoming: readonly Item[]): readonly Item[] {
   if (incoming.length === 0) return held
-  const rows = incoming.filter((item) => item.kind !== 'edit' && item.kind !== 'delete')
-  const changes = incoming.filter((item) => item.kind === 'edit' || item.kind === 'delete')
+  const rows = incoming.filter((item) => ROWS.has(item.kind))
+  const changes = incoming.filter((item) => CHANGES.has(item.kind))
   const merged = merge(held, rows)
   return changes.length === 0 ? merged : applyChanges(merged, changes)
 }
@@ -115,7 +132,7 @@ function applyChanges(held: readonly Item[], changes: readonly Item[]): readonly
     items[index] =
       change.kind === 'edit'
         ? { ...target, body: change.body, edited: true, rev: change.position }
-        : { ...target, body: '', deleted: true, rev: change.position }
+        : { ...target, body: null, deleted: true, rev: change.position }
   }
   return items
 }
