@@ -27,7 +27,9 @@ export function useLiveSession(me: User): Live | null {
         if (known === false) void client.invalidateQueries({ queryKey: roomKeys.mine })
       },
     })
-    void starting.then((made) => (over ? made.stop() : setLive(made)))
+    void starting.then((made) => {
+      if (!over) setLive(made)
+    })
     return () => {
       over = true
       setLive(null)

@@ -22,12 +22,10 @@ export function ProfileMenu({ onSignedOut }: { onSignedOut(): void }) {
   const theme = useStore(themeStore, (state) => state.theme)
   const unsent = useOutbox().filter((entry) => entry.state !== 'accepted').length
   const [dialog, setDialog] = useState<'profile' | 'sign-out' | null>(null)
-  const signOut = useSignOut()
-
-  function leave() {
+  const signOut = useSignOut(() => {
     live.clearOutbox()
-    signOut.mutate(undefined, { onSuccess: onSignedOut })
-  }
+    onSignedOut()
+  })
 
   return (
     <>
@@ -36,7 +34,7 @@ export function ProfileMenu({ onSignedOut }: { onSignedOut(): void }) {
         <MenuLine />
         <MenuRadio label="Theme" value={theme} options={themes} onChange={setTheme} />
         <MenuLine />
-        <MenuItem onSelect={() => (unsent > 0 ? setDialog('sign-out') : leave())}>Sign out</MenuItem>
+        <MenuItem onSelect={() => (unsent > 0 ? setDialog('sign-out') : signOut.mutate())}>Sign out</MenuItem>
       </Menu>
       {signOut.error ? (
         <p role="alert" className="px-3 pb-3 text-sm text-danger">
@@ -50,7 +48,7 @@ export function ProfileMenu({ onSignedOut }: { onSignedOut(): void }) {
         onOpenChange={(open) => setDialog(open ? 'sign-out' : null)}
         onConfirm={() => {
           setDialog(null)
-          leave()
+          signOut.mutate()
         }}
       />
     </>

@@ -2,8 +2,10 @@ import { useMutation } from '@tanstack/react-query'
 import { request } from '@/shared/api/http'
 import { Problem } from '@/shared/api/problem'
 
-export const useSignOut = () =>
+/** `onSignedOut` is told even where the menu is gone by then: the socket may have been closed first. */
+export const useSignOut = (onSignedOut: () => void) =>
   useMutation<void, Error, void>({
+    onSuccess: onSignedOut,
     mutationFn: async () => {
       try {
         await request('/auth/sign-out', null, { method: 'POST' })
