@@ -39,6 +39,7 @@ mod url_tokens;
 mod users;
 mod web_app;
 
+pub(crate) use origin::is_loopback;
 pub use origin::origin_allowed;
 pub use signed_in::{RoomMember, SignedIn};
 pub use state::AppState;

@@ -45,7 +45,15 @@ impl<K: Eq + Hash + Copy, V: Clone> Recent<K, V> {
     }
 
     pub(crate) fn put(&self, key: K, value: V) {
+        self.put_unless(key, value, |_| false);
+    }
+
+    /// Leaves what is there if it is final: an answer that was read before somebody said otherwise must not win.
+    pub(crate) fn put_unless(&self, key: K, value: V, is_final: impl FnOnce(&V) -> bool) {
         let mut maps = self.lock();
+        if maps.young.get(&key).or_else(|| maps.old.get(&key)).is_some_and(|kept| is_final(&kept.value)) {
+            return;
+        }
         if maps.young.len() >= self.generation && !maps.young.contains_key(&key) {
             let full = std::mem::take(&mut maps.young);
             maps.old = full;

@@ -47,7 +47,9 @@ impl Sessions {
             Ok(session) => {
                 let state =
                     session.filter(|session| !session.ended).map_or(State::Ended, |session| State::Live { user: session.user, expires_at: session.expires_at });
-                self.recent.put(access.session, state);
+                // It may have ended while the store was asked; an ended session never comes back.
+                self.recent.put_unless(access.session, state, |known| *known == State::Ended);
+                let (Known::Fresh(state) | Known::Stale(state)) = self.recent.get(&access.session).unwrap_or(Known::Fresh(state));
                 judge(state, access, now)
             }
             Err(error) => {

@@ -19,7 +19,13 @@ const KNOWN_AGE_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub(super) struct Placement {
     store: Arc<dyn Store>,
-    known: Arc<Mutex<Option<(Instant, Vec<PartitionId>)>>>,
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+#[derive(Debug, Clone)]
+struct Known {
+    at: Instant,
+    open: Vec<PartitionId>,
 }
 
 impl Placement {
@@ -35,7 +41,7 @@ impl Placement {
 
     async fn open(&self) -> Result<Vec<PartitionId>, Refusal> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some((at, open)) = known
+        if let Some(Known { at, open }) = known
             && at.elapsed() < KNOWN_AGE_MAX
         {
             return Ok(open);
@@ -43,7 +49,7 @@ impl Placement {
         let open: Vec<PartitionId> =
             self.store.partitions().await?.into_iter().filter(|state| state.phase == Phase::Open).map(|state| state.partition).collect();
         if !open.is_empty() {
-            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some((Instant::now(), open.clone()));
+            *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Known { at: Instant::now(), open: open.clone() });
         }
         Ok(open)
     }

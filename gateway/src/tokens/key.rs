@@ -34,6 +34,11 @@ impl TokenKey {
         Ok(Self(mac(b"parley", bytes)))
     }
 
+    /// A secret that nobody else has: nothing signed with it outlives the process.
+    pub fn random() -> Self {
+        Self(rand::random())
+    }
+
     /// A key for one purpose.
     pub fn derive(&self, purpose: &str) -> [u8; 32] {
         mac(&self.0, purpose.as_bytes())

@@ -15,9 +15,13 @@ async fn a_request_from_another_site_with_cookies_is_refused() {
     let browser = server.visitor();
     browser.sign_up("ada", "cookie").await.expect(StatusCode::CREATED);
     let room = || json!({"name": "x", "visibility": "private"});
-    for (name, value) in
-        [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site"), ("origin", "https://evil.example"), ("origin", "null"), ("origin", "http://127.0.0.1.evil.example")]
-    {
+    for (name, value) in [
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-site", "same-site"),
+        ("origin", "https://evil.example"),
+        ("origin", "null"),
+        ("origin", "http://127.0.0.1.evil.example"),
+    ] {
         let answer = Answer::of(browser.request(Method::POST, "/rooms").header(name, value).json(&room())).await;
         assert_eq!(answer.problem(), problem(403, "forbidden"), "{name}: {value}");
         let sign_out = Answer::of(browser.request(Method::POST, "/auth/sign-out").header(name, value)).await;
@@ -61,7 +65,8 @@ async fn nobody_is_told_anything_without_signing_in() {
     let server = Server::start().await;
     let visitor = server.visitor();
     let id = uuid::Uuid::from_u128(1);
-    for path in ["/me", "/users?ids=", "/rooms", "/rooms/directory", &format!("/rooms/{id}"), &format!("/rooms/{id}/members"), &format!("/rooms/{id}/messages")] {
+    for path in ["/me", "/users?ids=", "/rooms", "/rooms/directory", &format!("/rooms/{id}"), &format!("/rooms/{id}/members"), &format!("/rooms/{id}/messages")]
+    {
         assert_eq!(visitor.get(path).await.problem(), problem(401, "unauthenticated"), "{path}");
     }
 }
@@ -70,7 +75,8 @@ async fn nobody_is_told_anything_without_signing_in() {
 async fn what_is_not_understood_is_a_problem_and_never_a_500() {
     let server = Server::start().await;
     let ada = server.person("ada").await;
-    let raw = |content_type: &'static str, body: &str| Answer::of(ada.request(Method::POST, "/rooms").header("content-type", content_type).body(body.to_owned()));
+    let raw =
+        |content_type: &'static str, body: &str| Answer::of(ada.request(Method::POST, "/rooms").header("content-type", content_type).body(body.to_owned()));
     assert_eq!(raw("text/plain", "{}").await.problem(), problem(415, "bad_request"));
     assert_eq!(raw("application/json", "{").await.problem(), problem(400, "bad_request"));
     assert_eq!(raw("application/json", "").await.problem(), problem(400, "bad_request"));

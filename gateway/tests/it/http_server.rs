@@ -31,7 +31,6 @@ pub(crate) const PASSWORD: &str = "seven purple umbrellas";
 /// A running server; it stops when this is dropped.
 pub(crate) struct Server {
     pub(crate) base: String,
-    pub(crate) state: AppState,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) bus: Arc<EmbeddedBus>,
     task: JoinHandle<()>,
@@ -75,9 +74,9 @@ impl Server {
         let state = AppState::new(Arc::new(setup.config), store.clone(), bus.clone(), chat, rights, profiles).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let app = router(state.clone(), setup.socket);
+        let app = router(state, setup.socket);
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { base, state, store, bus, task, _folder: folder }
+        Self { base, store, bus, task, _folder: folder }
     }
 
     /// A client without an account, which keeps cookies.
