@@ -61,18 +61,22 @@ function LoadedRoom({ room }: { room: Room }) {
 function MissingRoom() {
   return (
     <div className="flex h-full flex-col">
-      <PaneHeader>{null}</PaneHeader>
-      <Notice
-        heading="h1"
-        title="This room is not here"
-        action={
-          <Link to="/rooms/directory" className={buttonClass('quiet')}>
-            Browse rooms
-          </Link>
-        }
-      >
-        It does not exist, or you do not have access to it.
-      </Notice>
+      <div className="md:hidden">
+        <PaneHeader>{null}</PaneHeader>
+      </div>
+      <div className="flex flex-1 items-center">
+        <Notice
+          heading="h1"
+          title="This room is not here"
+          action={
+            <Link to="/rooms/directory" className={buttonClass('quiet')}>
+              Browse rooms
+            </Link>
+          }
+        >
+          It does not exist, or you do not have access to it.
+        </Notice>
+      </div>
     </div>
   )
 }
