@@ -1,0 +1,41 @@
+//! What can be set.
+
+use std::time::Duration;
+
+/// The persister's bounds and intervals.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Records in one transaction.
+    pub batch_records_max: usize,
+    /// Bytes of records in one transaction.
+    pub batch_bytes_max: usize,
+    /// How long the first record of a batch waits for more.
+    pub batch_age_max: Duration,
+    /// Between two ticks that tell the gateways where the store is.
+    pub tick_interval: Duration,
+    /// Between two looks into an idle outbox; [`crate::Persister::nudge`] looks at once.
+    pub outbox_interval: Duration,
+    /// How long an outbox row's append may take to be reported.
+    pub append_deadline: Duration,
+    /// Between two tries while something is away: the first pause, doubled up to `retry_max`.
+    pub retry_first: Duration,
+    pub retry_max: Duration,
+    /// How long the batch at hand may take to be written once the process has to end.
+    pub drain_deadline: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            batch_records_max: 2_000,
+            batch_bytes_max: 1024 * 1024,
+            batch_age_max: Duration::from_millis(20),
+            tick_interval: Duration::from_secs(1),
+            outbox_interval: Duration::from_millis(50),
+            append_deadline: Duration::from_secs(2),
+            retry_first: Duration::from_millis(50),
+            retry_max: Duration::from_secs(2),
+            drain_deadline: Duration::from_secs(5),
+        }
+    }
+}
