@@ -126,11 +126,13 @@ impl Model {
     }
 }
 
+type MessageRow = (Vec<u8>, i64, Vec<u8>, Option<i64>, i64, String, Vec<u8>, Option<String>, bool, bool);
+type PartitionRow = (i64, i64, i64, i64, i64, i64, i64);
+
 /// The same lines from a database.
 pub(super) async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     let id = |blob: &Vec<u8>| Uuid::from_slice(blob).unwrap().simple();
     let mut lines = Vec::new();
-    type MessageRow = (Vec<u8>, i64, Vec<u8>, Option<i64>, i64, String, Vec<u8>, Option<String>, bool, bool);
     let rows: Vec<MessageRow> =
         sqlx::query_as("select room, position, id, seq, rev, kind, sender, body, edited, deleted from messages").fetch_all(&mut *connection).await.unwrap();
     for (room, position, message, seq, rev, kind, sender, body, edited, deleted) in &rows {
@@ -147,7 +149,7 @@ pub(super) async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     lines.extend(rows.iter().map(|(room, user, seq)| format!("read_marks {} {} {seq}", id(room), id(user))));
     let rows: Vec<(i64,)> = sqlx::query_as("select position from dead_letters").fetch_all(&mut *connection).await.unwrap();
     lines.extend(rows.iter().map(|(position,)| format!("dead_letters {position}")));
-    let rows: Vec<(i64, i64, i64, i64, i64, i64, i64)> =
+    let rows: Vec<PartitionRow> =
         sqlx::query_as("select next, applied, superseded, duplicate, expired, dead_letter, control from partitions").fetch_all(connection).await.unwrap();
     lines.extend(rows.iter().map(|row| format!("partitions {} {:?}", row.0, [row.1, row.2, row.3, row.4, row.5, row.6])));
     lines.sort();

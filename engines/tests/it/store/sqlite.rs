@@ -142,7 +142,7 @@ async fn commit_speed_is_printed() {
             batch(number * 2_000, (0..2_000).map(entry).collect())
         })
         .collect();
-    let start = std::time::Instant::now();
+    let start = tokio::time::Instant::now();
     for batch in &batches {
         store.commit(batch).await.unwrap();
     }

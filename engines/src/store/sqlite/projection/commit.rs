@@ -127,6 +127,16 @@ async fn load_targets(tx: &mut SqliteConnection, needs: &Needs, known: &mut Know
     Ok(())
 }
 
+#[derive(sqlx::FromRow)]
+struct TallyRow {
+    message: Vec<u8>,
+    room: Vec<u8>,
+    position: i64,
+    sum: i64,
+    count: i64,
+    tally_rev: i64,
+}
+
 async fn load_votes(tx: &mut SqliteConnection, needs: &Needs, known: &mut Known) -> Result<(), sqlx::Error> {
     let votes: Vec<(Vec<u8>, Vec<u8>, i64, i64)> = sqlx::query_as(
         "select v.message, v.user, v.position, v.value
@@ -138,14 +148,20 @@ async fn load_votes(tx: &mut SqliteConnection, needs: &Needs, known: &mut Known)
     for (message, user, position, value) in votes {
         known.votes.insert((MessageId(sql::uuid(&message)?), UserId(sql::uuid(&user)?)), Vote { position: sql::position(position), value });
     }
-    let tallies: Vec<(Vec<u8>, Vec<u8>, i64, i64, i64, i64)> =
+    let tallies: Vec<TallyRow> =
         sqlx::query_as("select message, room, position, sum, count, tally_rev from tallies where message in (select unhex(value) from json_each(?))")
             .bind(sql::id_list(needs.votes.iter().map(|(message, _)| message.0)))
             .fetch_all(tx)
             .await?;
-    for (message, room, position, sum, count, rev) in tallies {
-        let tally = Tally { room: RoomId(sql::uuid(&room)?), position: sql::position(position), sum, count: sql::count(count), rev: sql::position(rev) };
-        known.tallies.insert(MessageId(sql::uuid(&message)?), tally);
+    for row in tallies {
+        let tally = Tally {
+            room: RoomId(sql::uuid(&row.room)?),
+            position: sql::position(row.position),
+            sum: row.sum,
+            count: sql::count(row.count),
+            rev: sql::position(row.tally_rev),
+        };
+        known.tallies.insert(MessageId(sql::uuid(&row.message)?), tally);
     }
     Ok(())
 }
