@@ -14,7 +14,7 @@ use crate::{
     config::GatewayConfig,
     ends::Ends,
     http::{self, AppState},
-    hub::Hub,
+    hub::{Hub, HubParts},
     passwords::HashError,
     profiles::Profiles,
     reader::Reader,
@@ -65,12 +65,20 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
     let reader = Reader::new(Arc::clone(&log), Arc::clone(&bus), Arc::clone(&store));
     let rights = Rights::new(Arc::clone(&store));
     let profiles = Profiles::new(Arc::clone(&store));
-    let hub = Hub::start(&background, Arc::clone(&bus), log.partitions(), reader.clone(), ends.clone(), rights.clone(), &stop);
     let chat = Chat::new(Arc::clone(&log), Arc::clone(&store), reader.clone(), ends.clone(), rights.clone());
 
     let name = config.gateway.clone();
-    let bus_channels: Arc<dyn parley_engines::bus::BusChannels> = bus;
+    let bus_channels: Arc<dyn parley_engines::bus::BusChannels> = Arc::clone(&bus) as _;
     let state = AppState::new(Arc::new(config), Arc::clone(&store), bus_channels, chat.clone(), rights.clone(), profiles.clone())?;
+    let hub = HubParts {
+        bus,
+        partitions: log.partitions(),
+        reader: reader.clone(),
+        ends: ends.clone(),
+        rights: rights.clone(),
+        sessions: state.accounts.sessions().clone(),
+    };
+    let hub = Hub::start(&background, hub, &stop);
     let shared = Shared {
         hub: hub.clone(),
         chat,

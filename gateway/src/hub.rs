@@ -24,7 +24,7 @@ use parley_proto::{
 use tokio::sync::{RwLock, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{ends::Ends, metrics, outbox::Outbox, reader::Reader, revocation::Revocation, rights::Rights};
+use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, reader::Reader, revocation::Revocation, rights::Rights};
 use activity::Activity;
 use beat::{BEAT, Beats};
 use room::Room;
@@ -75,6 +75,7 @@ struct Inner {
     reader: Reader,
     ends: Ends,
     rights: Rights,
+    sessions: Sessions,
     partitions: u16,
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
     sockets: Mutex<HashMap<SocketId, Socket>>,
@@ -84,14 +85,29 @@ struct Inner {
     activity: Mutex<Activity>,
 }
 
+/// What a hub works on.
+#[derive(Debug)]
+pub(crate) struct HubParts {
+    pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) partitions: u16,
+    pub(crate) reader: Reader,
+    pub(crate) ends: Ends,
+    /// Told of ended memberships.
+    pub(crate) rights: Rights,
+    /// Told of ended sessions.
+    pub(crate) sessions: Sessions,
+}
+
 impl Hub {
     /// A hub that receives from `bus` until `stop`.
-    pub(crate) fn start(tasks: &TaskTracker, bus: Arc<dyn Bus>, partitions: u16, reader: Reader, ends: Ends, rights: Rights, stop: &CancellationToken) -> Self {
+    pub(crate) fn start(tasks: &TaskTracker, parts: HubParts, stop: &CancellationToken) -> Self {
+        let HubParts { bus, partitions, reader, ends, rights, sessions } = parts;
         let inner = Arc::new(Inner {
             bus,
             reader,
             ends,
             rights,
+            sessions,
             partitions,
             rooms: Mutex::default(),
             sockets: Mutex::default(),
@@ -376,6 +392,9 @@ impl Inner {
             return;
         }
         self.rights.revoked(revocation);
+        if let Some(session) = revocation.session {
+            self.sessions.ended(session);
+        }
         let affected: Vec<(SocketId, SocketInfo)> = Self::lock(&self.sockets)
             .iter()
             .filter(|(_, socket)| revocation.session.is_none_or(|session| session == socket.info.session))

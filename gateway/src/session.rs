@@ -7,13 +7,13 @@ mod requests;
 mod resume;
 mod token;
 
-use std::{borrow::Cow, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use futures::{SinkExt, StreamExt, stream::{SplitSink, SplitStream}};
 use parley_proto::{
     ErrorCode, WINDOW, limits,
-    wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame},
+    wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
 };
 use tokio::time::{Instant, MissedTickBehavior};
 
@@ -239,18 +239,13 @@ impl Connection {
 
     /// The frame, or what becomes of the socket.
     fn understand(&mut self, text: &str) -> Result<ClientFrame, Option<CloseCode>> {
-        let mut input = serde_json::Deserializer::from_str(text);
-        let parsed = serde_path_to_error::deserialize(&mut input).map_err(|error| (error.path().to_string(), Cow::from(error.inner().to_string())));
-        let parsed = parsed.and_then(|frame| input.end().map(|()| frame).map_err(|_| (String::new(), Cow::from("something follows the frame"))));
-        match parsed {
+        match serde_json::from_str(text) {
             Ok(frame) => Ok(frame),
-            Err((path, detail)) => {
+            Err(error) => {
                 metrics::frame_refused();
                 self.mistakes += 1;
-                let mut refusal = Refusal::new(ErrorCode::BadRequest).detail(detail);
-                if !path.is_empty() && path != "." {
-                    refusal = refusal.at(&path);
-                }
+                let mut refusal = Refusal::new(ErrorCode::BadRequest).detail(error.to_string());
+                refusal.path = refused_path(text);
                 self.signed.refuse(None, refusal);
                 if self.mistakes < MISTAKES_MAX {
                     return Err(None);

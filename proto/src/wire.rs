@@ -19,10 +19,22 @@ pub const SUBPROTOCOL: &str = "parley.v1";
 /// A client's request number, echoed in the answer.
 pub type Ref = u64;
 
-/// What a client may send. An unknown type, field or shape is an error with a path; sender, time, role and position are never the client's to say.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
-pub enum ClientFrame {
+macro_rules! client_frames {
+    ($($variants:tt)*) => {
+        /// What a client may send. An unknown type, field or shape is an error with a path; sender, time, role and position are never the client's to say.
+        #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+        pub enum ClientFrame { $($variants)* }
+
+        /// The same, tagged from outside: a tag inside makes serde forget where in the frame it is.
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case", deny_unknown_fields)]
+        #[expect(dead_code, reason = "only the error of reading it is of interest")]
+        enum TaggedOutside { $($variants)* }
+    };
+}
+
+client_frames! {
     /// First of all.
     Hello {
         #[serde(rename = "ref")]
@@ -76,6 +88,16 @@ pub enum ClientFrame {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         around: Option<MessageId>,
     },
+}
+
+/// Which field of a refused client frame is wrong; `None` where it is no field (the frame is not JSON, or no object, or its type is unknown).
+pub fn refused_path(text: &str) -> Option<String> {
+    let serde_json::Value::Object(mut fields) = serde_json::from_str(text).ok()? else { return None };
+    let kind = fields.remove("type")?.as_str()?.to_owned();
+    let frame = serde_json::Value::Object([(kind.clone(), serde_json::Value::Object(fields))].into_iter().collect());
+    let error = serde_path_to_error::deserialize::<_, TaggedOutside>(frame).err()?;
+    let path = error.path().to_string();
+    path.strip_prefix(&kind)?.strip_prefix('.').map(str::to_owned)
 }
 
 impl ClientFrame {
