@@ -87,8 +87,8 @@ impl Chat {
             _ => Cursor::ZERO,
         };
         let end = match (items.last(), at) {
+            (_, PageAt::Before(before)) => before,
             (Some(last), _) if has_newer => last.position.next(),
-            (None, PageAt::Before(before)) => before,
             _ => cursor,
         };
         Ok(HistoryPage { items, start, end, has_older, has_newer })
