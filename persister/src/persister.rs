@@ -69,7 +69,10 @@ async fn begin(shared: Arc<Shared>, tasks: TaskTracker, nudges: Arc<[Arc<Notify>
             }
             Err(interrupted) => {
                 tracing::warn!(?interrupted, "persisting has not begun yet");
-                backoff.pause().await;
+                tokio::select! {
+                    () = shared.shutdown.cancelled() => return,
+                    () = backoff.pause() => {}
+                }
             }
         }
     };
