@@ -127,6 +127,7 @@ impl Model {
 }
 
 type MessageRow = (Vec<u8>, i64, Vec<u8>, Option<i64>, i64, String, Vec<u8>, Option<String>, bool, bool);
+type ReactionRow = (Vec<u8>, Vec<u8>, String, i64, i64);
 type PartitionRow = (i64, i64, i64, i64, i64, i64, i64);
 
 /// The same lines from a database.
@@ -142,8 +143,7 @@ pub(super) async fn tables(connection: &mut SqliteConnection) -> Vec<String> {
     lines.extend(rows.iter().map(|(message, user, position, value)| format!("votes {} {} {position} {value}", id(message), id(user))));
     let rows: Vec<(Vec<u8>, i64, i64, i64)> = sqlx::query_as("select message, sum, count, tally_rev from tallies").fetch_all(&mut *connection).await.unwrap();
     lines.extend(rows.iter().map(|(message, sum, count, rev)| format!("tallies {} {sum} {count} {rev}", id(message))));
-    let rows: Vec<(Vec<u8>, Vec<u8>, String, i64, i64)> =
-        sqlx::query_as("select message, user, emoji, position, present from reactions").fetch_all(&mut *connection).await.unwrap();
+    let rows: Vec<ReactionRow> = sqlx::query_as("select message, user, emoji, position, present from reactions").fetch_all(&mut *connection).await.unwrap();
     lines.extend(rows.iter().map(|(message, user, emoji, position, present)| format!("reactions {} {} {emoji} {position} {present}", id(message), id(user))));
     let rows: Vec<(Vec<u8>, Vec<u8>, i64)> = sqlx::query_as("select room, user, seq from read_marks").fetch_all(&mut *connection).await.unwrap();
     lines.extend(rows.iter().map(|(room, user, seq)| format!("read_marks {} {} {seq}", id(room), id(user))));
