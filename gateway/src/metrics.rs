@@ -1,95 +1,121 @@
-//! The gateway's whole metrics catalogue. No metric is named anywhere else, and none is labelled by user, room or message.
+//! The gateway's whole metrics catalogue: names, meanings and units. No metric is named anywhere else, and none is labelled by user, room or message.
 
-use metrics::{counter, gauge, histogram};
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use parley_proto::PartitionId;
 
-/// Buckets of durations, in seconds.
-pub const SECONDS: &[f64] = &[0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0];
+const SOCKETS: &str = "parley_gateway_sockets";
+const SOCKET_CLOSES: &str = "parley_gateway_socket_closes_total";
+const FRAMES_REFUSED: &str = "parley_gateway_frames_refused_total";
+const FRAMES_DELIVERED: &str = "parley_gateway_frames_delivered_total";
+const OUTBOX_OVERFLOWS: &str = "parley_gateway_outbox_overflows_total";
+const SENDS: &str = "parley_gateway_sends_total";
+const SEND_SECONDS: &str = "parley_gateway_send_seconds";
+const SUBSCRIBES: &str = "parley_gateway_subscribes_total";
+const SUBSCRIBE_SECONDS: &str = "parley_gateway_subscribe_seconds";
+const GAPS: &str = "parley_gateway_gaps_total";
+const BEAT_REPAIRS: &str = "parley_gateway_beat_repairs_total";
+const LOG_BEATS: &str = "parley_gateway_log_beats_total";
+const BUS_CUTS: &str = "parley_gateway_bus_cuts_total";
+const PASSWORD_RUNS: &str = "parley_gateway_password_runs_total";
+const SIGN_INS: &str = "parley_gateway_sign_ins_total";
+const REQUESTS: &str = "parley_gateway_requests_total";
+const REQUEST_SECONDS: &str = "parley_gateway_request_seconds";
+const RELAY_RECORDS: &str = "parley_relay_records_published_total";
+const RELAY_SEEDS: &str = "parley_relay_seeds_total";
+const RELAY_STOPPED: &str = "parley_relay_stopped_partitions";
 
-/// Sockets that are open.
+/// Gives the metrics their descriptions; call it once the recorder is installed.
+pub fn describe() {
+    describe_gauge!(SOCKETS, Unit::Count, "Sockets that are open.");
+    describe_counter!(SOCKET_CLOSES, Unit::Count, "Sockets that ended, by the close code that the server gave (1000: the client went).");
+    describe_counter!(FRAMES_REFUSED, Unit::Count, "Clients' frames that were not understood.");
+    describe_counter!(FRAMES_DELIVERED, Unit::Count, "Live frames put into sockets' outboxes.");
+    describe_counter!(OUTBOX_OVERFLOWS, Unit::Count, "Outboxes that were full: their sockets are closed as too slow.");
+    describe_counter!(SENDS, Unit::Count, "Sends, by answer: ack, rejected, unknown.");
+    describe_histogram!(SEND_SECONDS, Unit::Seconds, "From a send's arrival to its answer.");
+    describe_counter!(SUBSCRIBES, Unit::Count, "Subscribes and resumes, by where the answer came from: tail, store, resync.");
+    describe_histogram!(SUBSCRIBE_SECONDS, Unit::Seconds, "From a subscribe or a room's resume to its answer.");
+    describe_counter!(GAPS, Unit::Count, "Times that a view saw a gap in what the bus delivered, and read what was missing.");
+    describe_counter!(BEAT_REPAIRS, Unit::Count, "Rooms that two beats found behind, and that were read.");
+    describe_counter!(LOG_BEATS, Unit::Count, "Beats answered from the log, the bus being away.");
+    describe_counter!(BUS_CUTS, Unit::Count, "Times that the subscriber connection to the bus broke.");
+    describe_counter!(PASSWORD_RUNS, Unit::Count, "Runs of argon2, by outcome: done, failed, queue_full, too_old, closed.");
+    describe_counter!(SIGN_INS, Unit::Count, "Sign-ups, sign-ins, refreshes and sign-outs, by outcome.");
+    describe_counter!(REQUESTS, Unit::Count, "HTTP requests, by method, route template and status.");
+    describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long HTTP requests took, by route template.");
+    describe_counter!(RELAY_RECORDS, Unit::Count, "Records that this gateway's relay published.");
+    describe_counter!(RELAY_SEEDS, Unit::Count, "Partitions of a bus without state that this gateway seeded.");
+    describe_gauge!(RELAY_STOPPED, Unit::Count, "Partitions whose live delivery stopped at a record newer than this gateway.");
+}
+
 pub(crate) fn sockets(change: f64) {
-    gauge!("parley_gateway_sockets").increment(change);
+    gauge!(SOCKETS).increment(change);
 }
 
-/// A socket was closed by the server with this code.
 pub(crate) fn socket_closed(code: u16) {
-    counter!("parley_gateway_socket_closes_total", "code" => code.to_string()).increment(1);
+    counter!(SOCKET_CLOSES, "code" => code.to_string()).increment(1);
 }
 
-/// A client's frame was not understood.
 pub(crate) fn frame_refused() {
-    counter!("parley_gateway_frames_refused_total").increment(1);
+    counter!(FRAMES_REFUSED).increment(1);
 }
 
-/// A live frame was put into an outbox.
-pub(crate) fn frame_delivered() {
-    counter!("parley_gateway_frames_delivered_total").increment(1);
+pub(crate) fn frames_delivered(count: usize) {
+    counter!(FRAMES_DELIVERED).increment(count as u64);
 }
 
-/// An outbox was full: its socket is closed as too slow.
 pub(crate) fn outbox_overflowed() {
-    counter!("parley_gateway_outbox_overflows_total").increment(1);
+    counter!(OUTBOX_OVERFLOWS).increment(1);
 }
 
-/// A send was answered: `ack`, `rejected` or `unknown`.
 pub(crate) fn send_answered(outcome: &'static str, seconds: f64) {
-    counter!("parley_gateway_sends_total", "outcome" => outcome).increment(1);
-    histogram!("parley_gateway_send_seconds").record(seconds);
+    counter!(SENDS, "outcome" => outcome).increment(1);
+    histogram!(SEND_SECONDS).record(seconds);
 }
 
-/// A subscribe or resume was answered, `tier` says from where: `tail`, `store` or `resync`.
 pub(crate) fn subscribed(tier: &'static str, seconds: f64) {
-    counter!("parley_gateway_subscribes_total", "tier" => tier).increment(1);
-    histogram!("parley_gateway_subscribe_seconds").record(seconds);
+    counter!(SUBSCRIBES, "tier" => tier).increment(1);
+    histogram!(SUBSCRIBE_SECONDS).record(seconds);
 }
 
-/// A view saw a gap in what the bus delivered.
 pub(crate) fn gap_seen() {
-    counter!("parley_gateway_gaps_total").increment(1);
+    counter!(GAPS).increment(1);
 }
 
-/// A beat found a view behind, twice.
 pub(crate) fn beat_repaired() {
-    counter!("parley_gateway_beat_repairs_total").increment(1);
+    counter!(BEAT_REPAIRS).increment(1);
 }
 
-/// A beat was answered from the log, the bus being away.
 pub(crate) fn beat_from_log() {
-    counter!("parley_gateway_log_beats_total").increment(1);
+    counter!(LOG_BEATS).increment(1);
 }
 
-/// The subscriber connection to the bus broke.
 pub(crate) fn bus_cut() {
-    counter!("parley_gateway_bus_cuts_total").increment(1);
+    counter!(BUS_CUTS).increment(1);
 }
 
-/// The relay published this many records.
 pub(crate) fn relay_published(records: u64) {
-    counter!("parley_relay_records_published_total").increment(records);
+    counter!(RELAY_RECORDS).increment(records);
 }
 
-/// A relay seeded a bus that had no state.
 pub(crate) fn relay_seeded() {
-    counter!("parley_relay_seeds_total").increment(1);
+    counter!(RELAY_SEEDS).increment(1);
 }
 
-/// A partition's live delivery stopped at a record newer than this gateway.
 pub(crate) fn relay_stopped(partition: PartitionId) {
-    gauge!("parley_relay_stopped", "partition" => partition.to_string()).set(1.0);
+    gauge!(RELAY_STOPPED, "partition" => partition.to_string()).set(1.0);
 }
 
-/// A password run ended: `done`, `failed`, or was refused: `queue_full`, `too_old`, `closed`.
 pub(crate) fn password_run(outcome: &'static str) {
-    counter!("parley_gateway_password_runs_total", "outcome" => outcome).increment(1);
+    counter!(PASSWORD_RUNS, "outcome" => outcome).increment(1);
 }
 
-/// What became of a sign-up, sign-in, refresh or sign-out.
 pub(crate) fn sign_in(outcome: &'static str) {
-    counter!("parley_gateway_sign_ins_total", "outcome" => outcome).increment(1);
+    counter!(SIGN_INS, "outcome" => outcome).increment(1);
 }
 
-/// A request was answered; `route` is its template, never its path.
+/// `route` is the template, never the path.
 pub(crate) fn request_answered(method: &'static str, route: &str, status: u16, seconds: f64) {
-    counter!("parley_gateway_requests_total", "method" => method, "route" => route.to_owned(), "status" => status.to_string()).increment(1);
-    histogram!("parley_gateway_request_seconds", "route" => route.to_owned()).record(seconds);
+    counter!(REQUESTS, "method" => method, "route" => route.to_owned(), "status" => status.to_string()).increment(1);
+    histogram!(REQUEST_SECONDS, "route" => route.to_owned()).record(seconds);
 }

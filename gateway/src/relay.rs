@@ -129,7 +129,7 @@ impl Relay {
                 Ok(seeded) => {
                     if seeded {
                         metrics::relay_seeded();
-                        tracing::info!(partition = self.partition.0, %end, "relay.seeded");
+                        tracing::debug!(partition = self.partition.0, %end, "relay.seeded");
                     }
                 }
                 Err(error) => {

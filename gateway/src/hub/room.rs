@@ -89,7 +89,7 @@ impl Room {
         }
         reply(&watcher.outbox);
         let held = out.held;
-        emit(watcher, out);
+        metrics::frames_delivered(emit(watcher, out));
         if held {
             self.start_repair(&mut state, reader);
         }
@@ -99,7 +99,7 @@ impl Room {
     /// Live frames arrived.
     pub(super) fn apply(self: &Arc<Self>, reader: &Reader, shared: &Arc<Shared>) {
         let mut state = self.state();
-        let mut held = false;
+        let (mut held, mut delivered) = (false, 0);
         for watcher in &mut state.watchers {
             let mut out = Outcome::default();
             watcher.view.apply(shared, &mut out);
@@ -107,8 +107,9 @@ impl Room {
                 metrics::gap_seen();
                 held = true;
             }
-            emit(watcher, out);
+            delivered += emit(watcher, out);
         }
+        metrics::frames_delivered(delivered);
         if held {
             self.start_repair(&mut state, reader);
         }
@@ -195,7 +196,7 @@ impl Room {
                     for watcher in &mut self.state().watchers {
                         let mut out = Outcome::default();
                         watcher.view.repair(&shared, &mut out);
-                        emit(watcher, out);
+                        metrics::frames_delivered(emit(watcher, out));
                     }
                 }
                 Err(ReadError::TooMuch) => {
@@ -211,9 +212,11 @@ impl Room {
     }
 }
 
-fn emit(watcher: &Watcher, out: Outcome) {
+/// Queues what the view gave; how many frames.
+fn emit(watcher: &Watcher, out: Outcome) -> usize {
+    let count = out.frames.len();
     for frame in out.frames {
-        metrics::frame_delivered();
         watcher.outbox.push(frame);
     }
+    count
 }
