@@ -1,1 +1,81 @@
-fn main() {}
+//! Parley in one process, on any engines; and the commands of its operators.
+//!
+//! `parley` reads its settings, opens the engines, starts the persister, then the gateway ([`serve`]); it ends the other way round. What a message goes
+//! through on the way is told by the crates that it goes through.
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Parser, Subcommand};
+use parley_runtime::env::ConfigErrors;
+
+use crate::{config::Config, seed::SeedOptions};
+
+mod config;
+mod engines;
+mod running;
+mod seed;
+mod serve;
+mod token_key;
+
+/// How long what still runs on other threads may hold up the end of the process.
+const RUNTIME_END: Duration = Duration::from_secs(1);
+
+#[derive(Debug, Parser)]
+#[command(name = "parley", version, about = "A chat server. Settings are PARLEY_* variables: `parley check-config --example` lists them.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Default, Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or Ctrl-C (the default).
+    #[default]
+    Serve,
+    /// Put real messages, their authors and a demo person into the data folder. Doing it again adds nothing, and gives the demo person a new password.
+    SeedDemo {
+        /// JSON lines, gzipped: at, kind, nick, body.
+        #[arg(long, default_value = "data/ubuntu-irc.jsonl.gz")]
+        file: PathBuf,
+        /// How many messages to take from the file's start.
+        #[arg(long, default_value_t = 200_000)]
+        messages: usize,
+    },
+    /// Read the settings, name every mistake, do nothing else.
+    CheckConfig {
+        /// Print every setting with its default, as .env.example has them.
+        #[arg(long)]
+        example: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let command = Cli::parse().command.unwrap_or_default();
+    if let Command::CheckConfig { example: true } = command {
+        print!("{}", config::example());
+        return ExitCode::SUCCESS;
+    }
+    match run(command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("parley: {error:#}");
+            ExitCode::from(if error.is::<ConfigErrors>() { 2 } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let config = Config::from_process()?;
+    parley_runtime::telemetry::init(&config.logging)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = match command {
+        Command::Serve => runtime.block_on(serve::serve(config)),
+        Command::SeedDemo { file, messages } => runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages })),
+        Command::CheckConfig { .. } => {
+            println!("the settings are fine");
+            Ok(())
+        }
+    };
+    runtime.shutdown_timeout(RUNTIME_END);
+    ended
+}

@@ -1,0 +1,81 @@
+//! `parley seed-demo`: real messages for the product to run on, through the log, the persister and the store, like everybody's.
+//!
+//! An import can be repeated, also after a kill: every message's identity follows from its line, and before a message is appended the store is asked
+//! for it, once it has everything that the log has. The file is read into memory as a whole.
+
+use std::path::PathBuf;
+
+use anyhow::bail;
+use parley_runtime::shutdown::Shutdown;
+use tokio::time::Instant;
+
+use self::{rooms::DemoRoom, source::Source};
+use crate::{config::Config, running::Running};
+
+mod append;
+mod ids;
+mod people;
+mod progress;
+mod rooms;
+mod source;
+
+/// What to take.
+#[derive(Debug)]
+pub(crate) struct SeedOptions {
+    /// JSON lines, gzipped.
+    pub(crate) file: PathBuf,
+    /// How many messages at most.
+    pub(crate) messages: usize,
+}
+
+/// Imports, says what it did, and how to sign in.
+pub(crate) async fn seed_demo(config: Config, options: &SeedOptions) -> anyhow::Result<()> {
+    let shutdown = Shutdown::new(config.drain_deadline);
+    shutdown.on_signals()?;
+    let started = Instant::now();
+    let source = source::open(&options.file, options.messages)?;
+    let running = Running::start(&config).await?;
+    let seeded = tokio::select! {
+        seeded = seed(&running, &source) => seeded,
+        () = shutdown.soft().cancelled() => bail!("stopped; seed again, and it goes on where it was"),
+    };
+    running.end().await;
+    report(&source, &seeded?, started);
+    Ok(())
+}
+
+/// What an import came to.
+#[derive(Debug)]
+struct Seeded {
+    added: usize,
+    /// With how many messages each has now.
+    rooms: Vec<(DemoRoom, u64)>,
+    password: String,
+}
+
+async fn seed(running: &Running, source: &Source) -> anyhow::Result<Seeded> {
+    let store = &*running.engines.store;
+    running.caught_up().await?;
+    let plan = rooms::plan(&source.messages, rooms::FIRST_ROOM_MESSAGES);
+    people::import(store, source, &plan).await?;
+    // The line that says who made a room stands above its first message.
+    running.outbox_empty().await?;
+    let added = append::append(running, source, &plan).await?;
+    running.caught_up().await?;
+    let password = people::set_demo_password(store).await?;
+    let rooms = rooms::counted(store, plan.rooms).await?;
+    Ok(Seeded { added, rooms, password })
+}
+
+fn report(source: &Source, seeded: &Seeded, started: Instant) {
+    let (total, seconds) = (source.messages.len(), started.elapsed().as_secs_f64());
+    println!("{} messages added in {seconds:.1} s, {} were there already", seeded.added, total - seeded.added);
+    for (room, messages) in &seeded.rooms {
+        println!("  {:<14} {messages:>7} messages", room.name);
+    }
+    let skipped = &source.skipped;
+    println!("  skipped: {} blank, {} too long, {} invalid; {} lines are no messages", skipped.blank, skipped.too_long, skipped.invalid, skipped.other_kinds);
+    println!("  {} people wrote them\n", source.people.len());
+    println!("sign in as  {}", people::DEMO_USER_NAME);
+    println!("password    {}", seeded.password);
+}
