@@ -1,0 +1,112 @@
+//! The process dies, ends, and comes back: what was acked is there, once, in the same order for all.
+
+use std::{collections::HashMap, time::Duration};
+
+use parley_proto::{Cid, Cursor, RoomId};
+use uuid::Uuid;
+
+use crate::{
+    client::{Answer, Person, Socket},
+    support::Parley,
+};
+
+/// Sends one message after the other, retrying unknown outcomes as a client does, until `count` are acked.
+async fn talk(person: Person, mut socket: Socket, room: RoomId, name: &str, count: usize) -> (Socket, Vec<String>) {
+    let mut acked = Vec::new();
+    for number in 0..count {
+        let (cid, base, text) = (Cid(Uuid::new_v4()), socket.base(room), format!("{name}{number}"));
+        let mut retry = false;
+        loop {
+            match socket.send_as(room, cid, base, &text, retry).await {
+                Answer::Ack { .. } => break,
+                Answer::Rejected { code, .. } => assert_eq!(code.status(), 503, "{code:?}"),
+                Answer::Unknown => retry = true,
+            }
+            if socket.closed.is_some() {
+                // Resume first, strike what the replay shows, retry the rest.
+                socket = person.resume(socket).await;
+                socket.settle(Duration::from_millis(200)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        acked.push(text);
+    }
+    (socket, acked)
+}
+
+async fn everything(person: &Person, room: RoomId) -> Vec<String> {
+    let mut texts = Vec::new();
+    let mut path = format!("/rooms/{room}/messages?limit=100");
+    loop {
+        let (status, page) = person.get(&path).await;
+        assert_eq!(status, 200, "{page}");
+        let items = page["items"].as_array().unwrap();
+        let page_texts: Vec<String> = items.iter().filter(|item| item["kind"] == "message").map(|item| item["body"].as_str().unwrap().to_owned()).collect();
+        texts.splice(0..0, page_texts);
+        match page["previous"].as_str() {
+            Some(previous) => path = format!("/rooms/{room}/messages?limit=100&cursor={previous}"),
+            None => return texts,
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kill_9_in_the_middle_of_traffic_loses_and_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parley = Parley::start(folder.path());
+    let (ada, bo) = (Person::sign_up(&parley.url, "ada").await, Person::sign_up(&parley.url, "bo").await);
+    let room = ada.create_room("general").await;
+    bo.join(room).await;
+    let mut talkers = HashMap::new();
+    for (name, person) in [("a", &ada), ("b", &bo), ("c", &ada), ("d", &bo)] {
+        let mut socket = person.connect().await;
+        socket.subscribe(room).await;
+        talkers.insert(name, tokio::spawn(talk(person.clone(), socket, room, name, 250)));
+    }
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        tokio::task::block_in_place(|| {
+            parley.kill();
+            parley.start_again();
+        });
+    }
+    let mut expected = Vec::new();
+    let mut views = Vec::new();
+    for (_, talker) in talkers {
+        let (mut socket, acked) = talker.await.unwrap();
+        expected.extend(acked);
+        socket.settle(Duration::from_millis(1_500)).await;
+        views.push(socket.views[&room].texts());
+    }
+    let stored = everything(&ada, room).await;
+    let mut sorted = stored.clone();
+    sorted.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(sorted, expected, "every acked message is there once");
+    for view in views {
+        let from = stored.len() - view.len();
+        assert_eq!(view, stored[from..], "all see one order");
+    }
+    let again = Person::at(&ada, &parley.url).connect().await.subscribe(room).await;
+    assert!(again.cursor > Cursor::ZERO && stored.ends_with(&again.texts()));
+}
+
+#[tokio::test]
+async fn a_session_outlives_the_process_and_so_does_every_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parley = Parley::start(folder.path());
+    let ada = Person::sign_up(&parley.url, "ada").await;
+    let room = ada.create_room("general").await;
+    let mut socket = ada.connect().await;
+    socket.subscribe(room).await;
+    for number in 0..20 {
+        socket.send(room, &number.to_string()).await;
+    }
+    assert!(parley.terminate().success());
+    assert_eq!(socket.until_closed().await, 4010);
+    parley.start_again();
+    let mut socket = ada.resume(socket).await;
+    let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    assert_eq!(socket.until(room, 20).await, expected);
+    assert_eq!(everything(&ada, room).await, expected);
+}
