@@ -1,13 +1,17 @@
 import { type ErrorComponentProps, Link, useRouter } from '@tanstack/react-router'
 import { sentenceOf } from '@/shared/api/problem'
 import { buttonClass } from '@/shared/ui/button'
+import { Wordmark } from '@/shared/ui/logo'
 import { Failed, Notice } from '@/shared/ui/states'
 import { useTitle } from '../use-title'
 
 export function NotFoundPage() {
   useTitle('Not found')
   return (
-    <main className="pt-[12vh]">
+    <main className="flex flex-col items-center px-4 py-8 md:py-16">
+      <Link to="/" className="flex min-h-11 items-center rounded-lg px-1">
+        <Wordmark />
+      </Link>
       <Notice
         heading="h1"
         title="There is nothing here"

@@ -1,12 +1,14 @@
 import { useEffect, useMemo, useState } from 'react'
 import type { Room } from '@/shared/api/types'
 import { useLive, useOutbox, useTimeline } from '@/shared/live/context'
+import type { Entry } from '@/shared/outbox/machine'
 import { neutral } from '@/shared/text/tokens'
 import { Skeleton } from '@/shared/ui/states'
 import { Announcer } from './announcer'
 import { Composer } from './composer'
+import { ListRow } from './list-row'
 import { MessageList } from './message-list'
-import { unseen } from './rows'
+import { rowAt, unseen } from './rows'
 
 const noItems = [] as const
 
@@ -48,9 +50,12 @@ export function Conversation({ room }: { room: Room }) {
           ) : null}
         </>
       ) : (
-        <div className="min-h-0 flex-1 overflow-hidden">
-          <Skeleton rows={7} label="Loading messages" />
-        </div>
+        <>
+          <div className="min-h-0 flex-1 overflow-hidden">
+            <Skeleton rows={7} label="Loading messages" />
+          </div>
+          <OnTheirWay entries={entries} me={me} />
+        </>
       )}
       <Composer
         me={me}
@@ -61,6 +66,21 @@ export function Conversation({ room }: { room: Room }) {
           setSent((count) => count + 1)
         }}
       />
+    </div>
+  )
+}
+
+/** What was written before the room could be loaded: after a reload without a connection it must still be seen. */
+function OnTheirWay({ entries, me }: { entries: readonly Entry[]; me: string }) {
+  return (
+    <div className="max-h-1/2 shrink-0 overflow-y-auto pb-2">
+      {entries.map((entry, index) => {
+        const row = rowAt(noItems, entries, me, index)
+        const before = index > 0 ? rowAt(noItems, entries, me, index - 1) : null
+        return row ? (
+          <ListRow key={entry.cid} row={row} before={before} me={me} index={index} total={entries.length} />
+        ) : null
+      })}
     </div>
   )
 }

@@ -1,5 +1,5 @@
 import { useVirtualizer } from '@tanstack/react-virtual'
-import { type RefObject, useCallback, useEffect, useLayoutEffect } from 'react'
+import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef } from 'react'
 import type { Entry } from '@/shared/outbox/machine'
 import type { Timeline } from '@/shared/timeline/timeline'
 import { countRows, rowKey } from './rows'
@@ -23,7 +23,6 @@ export function useMessageList(
     estimateSize: () => ROW_ESTIMATE,
     getItemKey: useCallback((index: number) => rowKey(items, entries, me, index), [items, entries, me]),
     anchorTo: 'end',
-    followOnAppend: true,
     scrollEndThreshold: AT_END,
     paddingStart: TOP_SPACE,
     paddingEnd: 12,
@@ -32,21 +31,29 @@ export function useMessageList(
   // What changes its height above the fold must not move what is being read, whichever way one scrolls.
   list.shouldAdjustScrollPositionOnItemSizeChange = (item, _, { scrollOffset }) => item.end <= (scrollOffset ?? 0)
   const { scrollToEnd } = list
-  useLayoutEffect(() => scrollToEnd(), [scrollToEnd])
-  useStayAtEnd(scroller, scrollToEnd)
+  const atEnd = useAtEnd(scroller, scrollToEnd)
+  // Rows of others come in before what is still on its way, so that the last row alone does not tell that there is more.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: whatever changes the rows takes the reader along
+  useLayoutEffect(() => {
+    if (atEnd.current) scrollToEnd()
+  }, [items, entries, scrollToEnd])
   return list
 }
 
-/** The banner, the composer and a phone's keyboard change the height; who was at the end stays there. */
-function useStayAtEnd(scroller: RefObject<HTMLElement | null>, scrollToEnd: () => void) {
+/** Who reads along at the end stays there until they scroll up: rows, the banner, the composer and a phone's keyboard move it. */
+function useAtEnd(scroller: RefObject<HTMLElement | null>, scrollToEnd: () => void) {
+  const atEnd = useRef(true)
   useEffect(() => {
     const element = scroller.current
     if (!element) return
-    let atEnd = true
+    let top = element.scrollTop
     const look = () => {
-      atEnd = element.scrollHeight - element.scrollTop - element.clientHeight <= AT_END
+      const upwards = element.scrollTop < top
+      top = element.scrollTop
+      if (element.scrollHeight - top - element.clientHeight <= AT_END) atEnd.current = true
+      else if (upwards) atEnd.current = false
     }
-    const resized = new ResizeObserver(() => atEnd && scrollToEnd())
+    const resized = new ResizeObserver(() => atEnd.current && scrollToEnd())
     resized.observe(element)
     element.addEventListener('scroll', look, { passive: true })
     return () => {
@@ -54,4 +61,5 @@ function useStayAtEnd(scroller: RefObject<HTMLElement | null>, scrollToEnd: () =
       element.removeEventListener('scroll', look)
     }
   }, [scroller, scrollToEnd])
+  return atEnd
 }

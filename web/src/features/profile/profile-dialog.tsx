@@ -39,6 +39,7 @@ function ProfileForm({ me, onDone }: { me: User; onDone(): void }) {
       <Field
         label="Display name"
         name="display_name"
+        autoFocus
         defaultValue={me.display_name}
         autoComplete="name"
         error={errors.fields.display_name}

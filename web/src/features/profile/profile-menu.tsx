@@ -29,7 +29,11 @@ export function ProfileMenu({ onSignedOut }: { onSignedOut(): void }) {
 
   return (
     <>
-      <Menu side="top" trigger={<Trigger name={me.display_name} status={me.status_text ?? ''} color={me.color} />}>
+      <Menu
+        side="top"
+        align="start"
+        trigger={<Trigger name={me.display_name} status={me.status_text ?? ''} color={me.color} />}
+      >
         <MenuItem onSelect={() => setDialog('profile')}>Edit profile</MenuItem>
         <MenuLine />
         <MenuRadio label="Theme" value={theme} options={themes} onChange={setTheme} />

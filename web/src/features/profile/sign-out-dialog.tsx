@@ -17,7 +17,7 @@ export function SignOutDialog({ unsent, open, onOpenChange, onConfirm }: Props) 
         {unsent === 1 ? 'it' : 'them'} on this device.
       </p>
       <div className="mt-6 flex justify-end gap-2">
-        <Button look="quiet" onClick={() => onOpenChange(false)}>
+        <Button look="quiet" autoFocus onClick={() => onOpenChange(false)}>
           Stay
         </Button>
         <Button look="danger" onClick={onConfirm}>

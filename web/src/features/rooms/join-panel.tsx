@@ -10,19 +10,21 @@ import { memberCount } from './room-name'
 export function JoinPanel({ room }: { room: Room }) {
   const join = useJoinRoom()
   return (
-    <Notice
-      title={`Join ${neutral(room.name)}?`}
-      action={
-        <>
-          <FormError text={join.error ? sentenceOf(join.error) : null} />
-          <Button busy={join.isPending} onClick={() => join.mutate(room.id)}>
-            Join room
-          </Button>
-        </>
-      }
-    >
-      {room.topic ? `${neutral(room.topic)} · ` : ''}
-      {memberCount(room.members)}
-    </Notice>
+    <div className="flex flex-1 items-center">
+      <Notice
+        title={`Join ${neutral(room.name)}?`}
+        action={
+          <>
+            <FormError text={join.error ? sentenceOf(join.error) : null} />
+            <Button busy={join.isPending} onClick={() => join.mutate(room.id)}>
+              Join room
+            </Button>
+          </>
+        }
+      >
+        {room.topic ? `${neutral(room.topic)} · ` : ''}
+        {memberCount(room.members)}
+      </Notice>
+    </div>
   )
 }

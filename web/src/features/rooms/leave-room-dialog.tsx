@@ -24,7 +24,7 @@ export function LeaveRoomDialog({ room, open, onOpenChange, onLeft }: Props) {
           : 'You can join again at any time from the directory.'}
       </p>
       <div className="mt-6 flex justify-end gap-2">
-        <Button look="quiet" onClick={() => onOpenChange(false)}>
+        <Button look="quiet" autoFocus onClick={() => onOpenChange(false)}>
           Stay
         </Button>
         <Button look="danger" busy={leave.isPending} onClick={() => leave.mutate(room.id, { onSuccess: onLeft })}>

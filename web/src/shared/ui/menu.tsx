@@ -7,17 +7,19 @@ export function Menu({
   trigger,
   children,
   side,
+  align = 'end',
 }: {
   trigger: ReactNode
   children: ReactNode
   side?: 'top' | 'bottom'
+  align?: 'start' | 'end'
 }) {
   return (
     <Radix.Root modal={false}>
       <Radix.Trigger asChild>{trigger}</Radix.Trigger>
       <Radix.Content
         side={side}
-        align="end"
+        align={align}
         sideOffset={6}
         collisionPadding={12}
         className="z-50 min-w-56 animate-rise rounded-xl border border-line bg-raised p-1.5 shadow-float"

@@ -1,0 +1,91 @@
+import { Client } from './api.mjs'
+import { composer } from './conversation.mjs'
+
+/** @typedef {import('playwright-core').Page} Page */
+/** @typedef {{ garden: string, others: string[], bo: Client, chidi: Client }} Place */
+/** @typedef {{ name: string, signedIn: boolean, open: (page: Page) => Promise<unknown> }} Screen */
+
+/**
+ * Two people, a few rooms, and a conversation that a third can join.
+ * @param {string} url
+ * @returns {Promise<Place>}
+ */
+export async function furnish(url) {
+  const bo = await Client.signUp(url, 'bo', 'Bo Lindqvist')
+  const chidi = await Client.signUp(url, 'chidi', 'Chidi Obi')
+  await bo.update({ status_text: 'On the ferry until noon' })
+  const garden = await bo.createRoom('Community garden', { topic: 'Plots, tools and who waters when' })
+  const reading = await chidi.createRoom('Reading circle', { topic: 'One book a month' })
+  const trains = await chidi.createRoom('Night trains', { topic: 'Routes worth sleeping on' })
+  await bo.createRoom('Bread', { topic: 'Starters, flour, failures' })
+  await chidi.join(garden.id)
+  await bo.join(reading.id)
+  await bo.say(reading.id, 'I am on the last chapter.')
+  await chidi.say(trains.id, 'The timetable for the winter is out.')
+  return { garden: garden.id, others: [reading.id, trains.id], bo, chidi }
+}
+
+/**
+ * Into the rooms, and once around the table in the garden.
+ * @param {Page} page
+ * @param {string} url
+ * @param {Place} place
+ */
+export async function join(page, url, { garden, others, bo, chidi }) {
+  for (const room of [...others, garden]) {
+    await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+  }
+  await page.goto(`/rooms/${garden}`)
+  await composer(page).waitFor()
+  /** @param {string} text */
+  const ada = async (text) => {
+    await composer(page).fill(text)
+    await composer(page).press('Enter')
+    await page.getByText(text.split('\n')[0] ?? '').waitFor()
+  }
+  await bo.say(garden, 'Morning! The beans by the shed have come up. All of them, I think.')
+  await ada('They have. I counted fourteen rows on my way to work.')
+  await ada('Who has the key to the tool box this week?')
+  await chidi.say(garden, 'Me, until Sunday. It hangs on the hook behind the door again, the new lock arrived.')
+  await chidi.say(garden, 'And the hose is mended, so please try it before you carry cans.')
+  await bo.say(garden, 'You are a treasure 🌱')
+  await ada('For Saturday I would bring:\n- two bags of compost\n- the long rake\n- coffee for everybody')
+  await bo.say(garden, 'Then I bring cake. How to space the courgettes is here: https://example.org/garden/courgettes')
+  await chidi.say(garden, 'Saturday at ten, then. If it rains we sort seeds in the shed.')
+  await ada('Ten it is.')
+  await page.locator('article[data-position]').nth(12).waitFor()
+}
+
+/**
+ * @param {Place} place
+ * @returns {Screen[]}
+ */
+export const screens = ({ garden }) => [
+  { name: 'landing', signedIn: false, open: (page) => page.goto('/') },
+  { name: 'sign-in', signedIn: false, open: (page) => page.goto('/sign-in') },
+  { name: 'sign-up', signedIn: false, open: (page) => page.goto('/sign-up') },
+  {
+    name: 'rooms',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto('/rooms')
+      await page.getByRole('link', { name: 'Community garden' }).waitFor()
+    },
+  },
+  {
+    name: 'directory',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto('/rooms/directory')
+      await page.getByRole('link', { name: 'Open Community garden' }).waitFor()
+    },
+  },
+  {
+    name: 'conversation',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto(`/rooms/${garden}`)
+      await page.getByText('Ten it is.').waitFor()
+    },
+  },
+]
