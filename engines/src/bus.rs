@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 pub mod embedded;
 pub mod metrics;
+pub mod redis;
 pub mod script;
 
 /// The bus can't be reached, or did not answer: whether the call took effect is not known.
@@ -37,7 +38,10 @@ pub struct RoomFrames {
 pub enum Published {
     Ok,
     /// `from` is not where the last publish ended.
-    Moved { next: Cursor, incarnation: Incarnation },
+    Moved {
+        next: Cursor,
+        incarnation: Incarnation,
+    },
     /// The partition's state is missing: read the log's end, then seed.
     Unseeded,
 }

@@ -3,4 +3,5 @@
 
 mod bus;
 mod log;
+mod services;
 mod store;
