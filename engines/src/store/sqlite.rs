@@ -33,7 +33,9 @@ const CALL_DEADLINE: Duration = Duration::from_secs(2);
 const BATCH_DEADLINE: Duration = Duration::from_secs(30);
 const READERS: u32 = 4;
 const WRITER_CACHE_KIB: &str = "-65536";
-const PAGE_BYTES: u32 = 8_192;
+const PAGE_BYTES: u32 = 4_096;
+/// Pages in the WAL before they are copied home: a page that several batches change is copied once.
+const WAL_PAGES: &str = "8192";
 
 /// Why a store file does not open.
 #[derive(Debug, Error)]
@@ -68,7 +70,8 @@ impl SqliteStore {
             .busy_timeout(CALL_DEADLINE)
             .disable_statement_logging();
         let pool = || SqlitePoolOptions::new().acquire_timeout(BATCH_DEADLINE).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
-        let writer = pool().max_connections(1).connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB)).await?;
+        let writer =
+            pool().max_connections(1).connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB).pragma("wal_autocheckpoint", WAL_PAGES)).await?;
         migrate(&writer).await?;
         let readers = pool().max_connections(READERS).connect_with(options.read_only(true).create_if_missing(false)).await?;
         Ok(Self { writer, readers })
