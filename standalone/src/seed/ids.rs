@@ -36,10 +36,10 @@ mod tests {
 
     #[test]
     fn ids_never_change() {
-        assert_eq!(user_name("usual"), "irc-1b8ea2d1dd0b");
-        assert_eq!(cid(1).to_string(), "");
-        assert_eq!(user("irc-1b8ea2d1dd0b").to_string(), "");
-        assert_eq!(room("ubuntu", PartitionId(3)).to_string(), "");
+        assert_eq!(user_name("usual"), "irc-905301bf736f");
+        assert_eq!(cid(1).to_string(), "40161f2a-8fce-5a16-8aec-6e56b28d96aa");
+        assert_eq!(user("irc-905301bf736f").to_string(), "39768885-7b37-85b2-91a2-09770e7a3d94");
+        assert_eq!(room("ubuntu", PartitionId(3)).to_string(), "00039981-1d93-8b4d-af63-dd9616ee4a82");
         assert_eq!(room("ubuntu", PartitionId(3)).partition(), PartitionId(3));
     }
 }
