@@ -2,7 +2,7 @@
 //!
 //! One function serves gap repair, subscribe, resume and history alike. It never answers with less than was asked: it says that it can't.
 
-pub(crate) mod index;
+mod index;
 mod resolve;
 
 use std::sync::Arc;

@@ -10,16 +10,16 @@ use std::{sync::Arc, time::Duration};
 
 use parley_engines::{
     bus::{Beat, Bus, BusUnavailable, Incarnation, Published},
-    log::{Log, LogError, LogFollower, ReadMax},
+    log::{
+        Log, LogError, LogFollower, ReadMax,
+        folding::{FoldError, judge},
+    },
 };
 use parley_proto::{Cursor, PartitionId, fold::Fold};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{
-    metrics,
-    reader::index::{FoldError, fold_record},
-};
+use crate::metrics;
 use batch::Pending;
 use roles::Role;
 
@@ -218,7 +218,7 @@ impl Relay {
             Ok(Err(error)) => Err(Ended::Log(error)),
             Ok(Ok(records)) => {
                 for record in &records {
-                    let verdict = fold_record(fold, &*self.log, self.partition, record).await?;
+                    let verdict = judge(fold, &*self.log, self.partition, record).await?;
                     pending.push(record.position, &verdict);
                 }
                 Ok(())

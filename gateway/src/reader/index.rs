@@ -2,10 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use parley_engines::log::{Log, LogError, LogRecord, ReadMax};
+use parley_engines::log::{
+    Log, LogError, ReadMax,
+    folding::{FoldError, judge},
+};
 use parley_proto::{
     Cursor, PartitionId, Position, RoomId,
-    fold::{Fold, Stop, Verdict},
+    fold::{Fold, Verdict},
     item::Item,
 };
 use thiserror::Error;
@@ -79,7 +82,7 @@ impl Index {
                 return Err(IndexError::Log(LogError::Unavailable(format!("{to} was asked for, the log ends at {}", self.fold.end()))));
             }
             for record in &records {
-                let verdict = fold_record(&mut self.fold, log, self.partition, record).await?;
+                let verdict = judge(&mut self.fold, log, self.partition, record).await?;
                 self.note(record.position, &verdict);
             }
         }
@@ -113,38 +116,6 @@ impl Index {
             }
         }
     }
-}
-
-/// Gives one record to the fold, and the earlier ones that it asks for.
-pub(crate) async fn fold_record(fold: &mut Fold, log: &dyn Log, partition: PartitionId, record: &LogRecord) -> Result<Verdict, FoldError> {
-    loop {
-        match fold.apply(record.position, &record.bytes) {
-            Ok(verdict) => return Ok(verdict),
-            Err(Stop::Newer { version }) => return Err(FoldError::Newer(version)),
-            Err(Stop::NeedsEarlier { from }) => {
-                let start = fold.start();
-                let mut earlier: Vec<LogRecord> = Vec::new();
-                let mut next = from;
-                while next < start {
-                    let records = log.read(partition, next, ReadMax::default()).await?;
-                    let Some(last) = records.last() else { break };
-                    next = last.position.next();
-                    earlier.extend(records);
-                }
-                fold.extend_back(from, earlier.iter().map(|record| (record.position, &record.bytes[..])));
-            }
-        }
-    }
-}
-
-/// Why the fold can't go on.
-#[derive(Debug, Error)]
-pub(crate) enum FoldError {
-    #[error(transparent)]
-    Log(#[from] LogError),
-    /// Nothing may be skipped: this partition stops here until the reader is upgraded.
-    #[error("record version {0} is newer than this gateway")]
-    Newer(u8),
 }
 
 impl From<FoldError> for IndexError {

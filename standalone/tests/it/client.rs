@@ -36,11 +36,7 @@ impl Person {
         let answer = http.post(format!("{url}/api/v1/auth/sign-up")).json(&body).send().await.unwrap();
         let (status, session): (_, serde_json::Value) = (answer.status(), answer.json().await.unwrap());
         assert_eq!(status, 201, "{session}");
-        Self {
-            url: url.to_owned(),
-            access_token: session["access_token"].as_str().unwrap().to_owned(),
-            http,
-        }
+        Self { url: url.to_owned(), access_token: session["access_token"].as_str().unwrap().to_owned(), http }
     }
 
     /// The same person at another gateway.

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use parley_proto::{ErrorCode, wire::{CloseCode, ServerFrame}};
 use futures::{SinkExt, StreamExt};
+use parley_proto::{
+    ErrorCode,
+    wire::{CloseCode, ServerFrame},
+};
 use tokio_tungstenite::tungstenite::{Error, Message, client::IntoClientRequest, http::HeaderValue};
 
 use crate::{
@@ -11,7 +14,10 @@ use crate::{
     node::Node,
 };
 
-async fn upgrade(url: &str, headers: &[(&'static str, String)]) -> Result<tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>, u16> {
+async fn upgrade(
+    url: &str,
+    headers: &[(&'static str, String)],
+) -> Result<tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>, u16> {
     let mut request = format!("{}/api/v1/socket", url.replacen("http", "ws", 1)).into_client_request().unwrap();
     for (name, value) in headers {
         request.headers_mut().insert(*name, HeaderValue::from_str(value).unwrap());
@@ -48,7 +54,11 @@ async fn a_foreign_origin_and_a_bad_bearer_are_refused_at_the_upgrade() {
     let node = Node::start().await;
     let ada = Person::sign_up(&node.url, "ada").await;
     for foreign in ["https://evil.example", "null", &format!("{}.evil.example", node.url)] {
-        assert_eq!(upgrade(&node.url, &[("origin", foreign.to_owned()), ("cookie", format!("parley_access={}", ada.access_token))]).await.err(), Some(403), "{foreign}");
+        assert_eq!(
+            upgrade(&node.url, &[("origin", foreign.to_owned()), ("cookie", format!("parley_access={}", ada.access_token))]).await.err(),
+            Some(403),
+            "{foreign}"
+        );
     }
     assert_eq!(upgrade(&node.url, &[("authorization", "Bearer nonsense".to_owned())]).await.err(), Some(401));
     let mut stream = upgrade(&node.url, &[("origin", node.url.clone()), ("cookie", format!("parley_access={}", ada.access_token))]).await.unwrap();
