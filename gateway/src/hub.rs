@@ -205,12 +205,8 @@ impl Hub {
 
     /// Where the socket stands in all of its rooms; from now on the client knows.
     pub fn tell_cursors(&self, socket: SocketId) -> Vec<RoomCursor> {
-        let mut cursors: Vec<_> = self
-            .inner
-            .rooms_received(socket)
-            .into_iter()
-            .filter_map(|room| Some(RoomCursor { room: room.id, cursor: room.tell(socket)? }))
-            .collect();
+        let mut cursors: Vec<_> =
+            self.inner.rooms_received(socket).into_iter().filter_map(|room| Some(RoomCursor { room: room.id, cursor: room.tell(socket)? })).collect();
         cursors.sort_by_key(|entry| entry.room);
         cursors
     }

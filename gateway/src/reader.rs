@@ -13,8 +13,9 @@ use parley_engines::{
     store::{Store, StoreUnavailable},
 };
 use parley_proto::{
-    Cursor, PartitionId, Position, RoomId, limits,
+    Cursor, PartitionId, Position, RoomId,
     item::Item,
+    limits,
     segment::{Group, Segment},
 };
 use tokio::sync::Mutex;

@@ -10,7 +10,10 @@ mod token;
 use std::{sync::Arc, time::Duration};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use futures::{SinkExt, StreamExt, stream::{SplitSink, SplitStream}};
+use futures::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
 use parley_proto::{
     ErrorCode, WINDOW, limits,
     wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
@@ -24,8 +27,8 @@ use crate::{
     outbox::{Outbox, Outgoing},
     refusal::Refusal,
 };
-pub use context::{Caller, SocketLimits, Sockets};
 pub(crate) use context::Shared;
+pub use context::{Caller, SocketLimits, Sockets};
 use requests::{Requests, Signed};
 
 /// Frames that are not understood before the socket is closed.

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use parley_engines::{bus::Tail, store::{Store, timeline::RowsAt}};
+use parley_engines::{
+    bus::Tail,
+    store::{Store, timeline::RowsAt},
+};
 use parley_proto::{
     Cursor, ErrorCode, RoomId,
     item::{Item, ItemKind},
@@ -88,7 +91,15 @@ impl Subscriber {
         {
             let beyond = self.beyond(room, from, &tail, end).await?;
             let items = timeline::fold(Vec::new(), beyond.items);
-            let mut page = Newest { items, start: from, cursor: beyond.cursor.max(*next), has_older: true, last_seq: None, catching_up: beyond.catching_up, tier: Tier::Tail };
+            let mut page = Newest {
+                items,
+                start: from,
+                cursor: beyond.cursor.max(*next),
+                has_older: true,
+                last_seq: None,
+                catching_up: beyond.catching_up,
+                tier: Tier::Tail,
+            };
             page.trim(limit);
             return Ok(page);
         }

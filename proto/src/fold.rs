@@ -86,7 +86,11 @@ impl Fold {
                 let id = record.id();
                 let earlier = self.latest.insert(id, position);
                 self.order.push_back((position, id));
-                if earlier.is_some_and(|earlier| earlier.at() >= record.floor) { Verdict::Duplicate(Box::new(record)) } else { Verdict::First(Box::new(record)) }
+                if earlier.is_some_and(|earlier| earlier.at() >= record.floor) {
+                    Verdict::Duplicate(Box::new(record))
+                } else {
+                    Verdict::First(Box::new(record))
+                }
             }
         };
         self.end = position.next();

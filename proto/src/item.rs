@@ -100,7 +100,8 @@ pub fn body_json(kind: ItemKind, body: &Body) -> serde_json::Value {
 
 /// RFC 3339 in UTC with exactly three decimals.
 pub fn format_time(at: UnixMillis) -> String {
-    const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    const FORMAT: &[time::format_description::BorrowedFormatItem<'_>] =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1_000_000)
         .ok()
         .and_then(|time| time.format(FORMAT).ok())

@@ -4,7 +4,11 @@ use parley_engines::store::timeline::RowsAt;
 use parley_proto::{Cursor, ErrorCode, MessageId, RoomId, item::Item};
 
 use super::Chat;
-use crate::{reader::ReadError, refusal::{AWAY_RETRY_AFTER, Refusal}, timeline};
+use crate::{
+    reader::ReadError,
+    refusal::{AWAY_RETRY_AFTER, Refusal},
+    timeline,
+};
 
 /// Which page of history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -173,8 +173,7 @@ impl Chat {
         if end.since(attempt.base) <= FLOOR_DISTANCE_MAX {
             return Ok(attempt.base);
         }
-        let Snapshot { next, value } =
-            self.store.find(attempt.partition(), &[attempt.id]).await.map_err(|error| attempt.refusal(&Refusal::from(error)))?;
+        let Snapshot { next, value } = self.store.find(attempt.partition(), &[attempt.id]).await.map_err(|error| attempt.refusal(&Refusal::from(error)))?;
         if let Some(position) = value.first().copied().flatten() {
             return Err(SendOutcome::Ack { id: attempt.id, at_most: position });
         }

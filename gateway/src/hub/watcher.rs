@@ -59,7 +59,10 @@ enum Mode {
     Joining(Buffer),
     Live,
     /// What lies below `wanted` is being read; live segments wait.
-    Held { wanted: Cursor, buffer: Buffer },
+    Held {
+        wanted: Cursor,
+        buffer: Buffer,
+    },
 }
 
 /// Where one socket stands in one room.

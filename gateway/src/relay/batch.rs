@@ -4,13 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use parley_engines::bus::RoomFrames;
-use parley_proto::{
-    Cursor, Position, RoomId,
-    fold::Verdict,
-    item::Item,
-    limits,
-    segment::Group,
-};
+use parley_proto::{Cursor, Position, RoomId, fold::Verdict, item::Item, limits, segment::Group};
 
 /// Records that one publish covers, at most.
 const RECORDS_MAX: usize = 512;

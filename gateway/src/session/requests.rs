@@ -10,11 +10,13 @@ use std::{
 };
 
 use parley_proto::{
-    Cid, Cursor, ErrorCode, MessageId, Position, RoomId,
-    limits,
+    Cid, Cursor, ErrorCode, MessageId, Position, RoomId, limits,
     wire::{ClientFrame, NewestPage, Ref, ServerFrame},
 };
-use tokio::{sync::{OwnedSemaphorePermit, Semaphore, mpsc}, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 
 use super::context::{Caller, Shared};
 use crate::{
