@@ -1,0 +1,67 @@
+# Everything that people do with this repository. `make` shows what there is.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PARLEY := $(or $(CARGO_TARGET_DIR),target)/debug/parley
+WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json web/package.json -type f 2>/dev/null)
+
+export PARLEY_WEB_DIR ?= web/dist
+
+.PHONY: help
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: build ## Build everything and serve on http://127.0.0.1:8080, data in .parley/
+	@$(PARLEY) serve
+
+.PHONY: demo
+demo: build ## The same on 200 000 real messages (imported once), with somebody to sign in as
+	@$(PARLEY) seed-demo && echo && $(PARLEY) serve
+
+.PHONY: build
+build: doctor web/dist/index.html ## Build server and web app, without starting them
+	cargo build -p parley-standalone
+
+.PHONY: doctor
+doctor: ## Check the tools that a build needs; install them (Debian, root) or name the command that does
+	@scripts/doctor run
+
+.PHONY: check
+check: web/node_modules/.package-lock.json ## Formatting, lints, documentation, types: what has to be clean before a commit
+	@scripts/doctor check
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+	cd web && npm run check
+	shellcheck scripts/* .ci/*
+
+.PHONY: test
+test: web/node_modules/.package-lock.json ## All tests: Rust, web, browser; ends with one line that adds them up
+	@scripts/doctor test
+	@scripts/test rust web browser
+
+.PHONY: test-unit
+test-unit: web/node_modules/.package-lock.json ## The tests that need no browser
+	@scripts/test rust web
+
+.PHONY: test-browser
+test-browser: web/node_modules/.package-lock.json ## The tests in a real Chromium against the real server
+	@scripts/doctor test
+	@scripts/test browser
+
+.PHONY: clean-data
+clean-data: ## Forget all accounts and messages: remove .parley/
+	@scripts/clean-data
+
+# npm writes this file last.
+web/node_modules/.package-lock.json: web/package-lock.json
+	@scripts/doctor run
+	cd web && npm ci --no-audit --no-fund
+	@touch $@
+
+web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
+	cd web && npm run build
+	@touch $@
