@@ -41,9 +41,10 @@ export async function join(page, url, { garden, others, bo, chidi }) {
   const ada = async (text) => {
     await composer(page).fill(text)
     await composer(page).press('Enter')
-    await page.getByText(text.split('\n')[0] ?? '').waitFor()
+    // In the log, not only on its way: what is answered to it has to come after it.
+    await page.locator('article[data-position]', { hasText: text.split('\n')[0] }).waitFor()
   }
-  await bo.say(garden, 'Morning! The beans by the shed have come up. All of them, I think.')
+  await bo.say(garden, 'Good news: the beans by the shed have come up. All of them, I think.')
   await ada('They have. I counted fourteen rows on my way to work.')
   await ada('Who has the key to the tool box this week?')
   await chidi.say(garden, 'Me, until Sunday. It hangs on the hook behind the door again, the new lock arrived.')
