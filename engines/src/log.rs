@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 pub mod embedded;
 pub mod folding;
+pub mod kafka;
 pub mod metrics;
 
 /// What the log says of a record that was handed over. Any failure after the handing over is [`Appended::Unknown`]: no error proves that it is not in the log.

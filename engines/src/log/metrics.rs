@@ -9,6 +9,8 @@ const QUEUE_REFUSED: &str = "parley_log_queue_refused_total";
 const COMMIT_SECONDS: &str = "parley_log_commit_seconds";
 const COMMIT_RECORDS: &str = "parley_log_commit_records";
 const COMMITS_FAILED: &str = "parley_log_commits_failed_total";
+const APPENDS_UNKNOWN: &str = "parley_log_appends_unknown_total";
+const PRODUCERS_FAILED: &str = "parley_log_producers_failed_total";
 
 /// Gives the metrics their descriptions; call it once the recorder is installed.
 pub fn describe() {
@@ -17,6 +19,8 @@ pub fn describe() {
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "How long one group commit of the embedded log took.");
     describe_histogram!(COMMIT_RECORDS, Unit::Count, "Records in one group commit of the embedded log.");
     describe_counter!(COMMITS_FAILED, Unit::Count, "Group commits of the embedded log that failed: their senders got `unknown`.");
+    describe_counter!(APPENDS_UNKNOWN, Unit::Count, "Records handed to Kafka whose outcome is unknown.");
+    describe_counter!(PRODUCERS_FAILED, Unit::Count, "Kafka producers that failed for good and were replaced.");
 }
 
 pub(super) fn queue_bytes(bytes: usize) {
@@ -34,4 +38,12 @@ pub(super) fn committed(records: usize, took: Duration) {
 
 pub(super) fn commit_failed() {
     counter!(COMMITS_FAILED).increment(1);
+}
+
+pub(super) fn append_unknown() {
+    counter!(APPENDS_UNKNOWN).increment(1);
+}
+
+pub(super) fn producer_failed() {
+    counter!(PRODUCERS_FAILED).increment(1);
 }

@@ -1,4 +1,5 @@
-//! The log port: the contract that every engine keeps, and what only the embedded one promises.
+//! The log port: the contract that every engine keeps, and what each of them promises besides.
 
 mod contract;
 mod embedded;
+mod kafka;

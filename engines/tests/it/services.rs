@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) mod kafka;
 pub(crate) mod redis;
 
 const UP_DEADLINE: Duration = Duration::from_secs(60);
