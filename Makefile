@@ -56,10 +56,11 @@ test-browser: web/node_modules/.package-lock.json ## The tests in a real Chromiu
 clean-data: ## Forget all accounts and messages: remove .parley/
 	@scripts/clean-data
 
-# npm writes this file last.
+# npm writes this file last. `npm ci` refuses a lock file that lacks other systems' optional binaries, as npm writes it where it can't see them;
+# this installs the locked versions as well, and leaves the lock file alone.
 web/node_modules/.package-lock.json: web/package-lock.json
 	@scripts/doctor run
-	cd web && npm ci --no-audit --no-fund
+	cd web && npm install --no-save --no-audit --no-fund
 	@touch $@
 
 web/dist/index.html: web/node_modules/.package-lock.json $(WEB_SOURCES)
