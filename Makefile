@@ -5,6 +5,7 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 PARLEY := $(or $(CARGO_TARGET_DIR),target)/debug/parley
+CLUSTER := $(or $(CARGO_TARGET_DIR),target)/debug/cluster
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json web/package.json -type f 2>/dev/null)
 
 export PARLEY_WEB_DIR ?= web/dist
@@ -20,6 +21,15 @@ run: build ## Build everything and serve on http://127.0.0.1:8080, data in .parl
 .PHONY: demo
 demo: build ## The same on 200 000 real messages (imported once), with somebody to sign in as
 	@$(PARLEY) seed-demo && echo && $(PARLEY) serve
+
+.PHONY: cluster
+cluster: build ## The same on Kafka, Redis, Postgres and NGINX, in the background; GATEWAYS=2 PERSISTERS=1 BROKERS=1, data in .parley/cluster/
+	cargo build -p parley-cluster
+	@$(CLUSTER) up
+
+.PHONY: cluster-down
+cluster-down: ## Stop that cluster, and nothing else; its data stays
+	@if [ -x $(CLUSTER) ]; then $(CLUSTER) down; else echo "no cluster was built here"; fi
 
 .PHONY: build
 build: doctor web/dist/index.html ## Build server and web app, without starting them
