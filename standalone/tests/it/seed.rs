@@ -4,7 +4,7 @@ use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use flate2::read::GzDecoder;
@@ -22,6 +22,7 @@ use parley_engines::{
     },
 };
 use parley_proto::{Cursor, PartitionId, RoomId, item::Item};
+use tokio::time::Instant;
 
 use crate::support;
 
