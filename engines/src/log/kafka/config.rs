@@ -1,6 +1,10 @@
 //! Where Kafka is and how its clients are set: librdkafka's defaults are made for other work.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use percent_encoding::percent_decode_str;
 use rdkafka::ClientConfig;
@@ -13,6 +17,8 @@ pub struct KafkaConfig {
     pub hosts: String,
     pub topic: String,
     pub security: Security,
+    /// With TLS: who signs the brokers' certificates, as PEM; `None`: whom this machine trusts.
+    pub authorities: Option<PathBuf>,
     /// Records handed over and not yet answered for, in bytes; above it [`EnqueueError::QueueFull`](crate::log::EnqueueError::QueueFull).
     pub queue_bytes_max: usize,
     /// Age of the oldest of them; above it [`EnqueueError::QueueFull`](crate::log::EnqueueError::QueueFull).
@@ -35,7 +41,7 @@ pub struct KafkaConfig {
 #[derive(Clone, PartialEq, Eq)]
 pub enum Security {
     Plain,
-    /// TLS; the brokers' certificates must be signed by an authority that this machine trusts.
+    /// TLS; the brokers' certificates are checked, and that they bear the host's name.
     Tls,
     /// TLS, and a sign-in by SCRAM-SHA-512.
     TlsScram {
@@ -50,7 +56,8 @@ pub enum Security {
 pub struct KafkaUrlError(&'static str);
 
 impl KafkaConfig {
-    /// `kafka://host:port,host:port/topic`, or `kafka+ssl://[user:password@]host:port,…/topic` with TLS; user and password percent-encoded.
+    /// `kafka://host:port,host:port/topic`, or `kafka+ssl://[user:password@]host:port,…/topic[?authorities=FILE]` with TLS; user, password and file
+    /// percent-encoded.
     /// The default bounds: queue 64 MiB and 1 s, append 1.5 s, linger 1 ms, ends 1 s, reads 2 s, 4 readers, open 10 s.
     pub fn from_url(url: &str) -> Result<Self, KafkaUrlError> {
         let (rest, tls) = match (url.strip_prefix("kafka://"), url.strip_prefix("kafka+ssl://")) {
@@ -69,13 +76,18 @@ impl KafkaConfig {
             (true, None) => Security::Tls,
             (true, Some(sign_in)) => scram(sign_in)?,
         };
+        let (topic, authorities) = match topic.split_once("?authorities=") {
+            Some(_) if !tls => return Err(KafkaUrlError("authorities without TLS")),
+            Some((topic, file)) => (topic, Some(PathBuf::from(decoded(file)?))),
+            None => (topic, None),
+        };
         if hosts.split(',').any(str::is_empty) {
             return Err(KafkaUrlError("no host"));
         }
         if !is_topic(topic) {
             return Err(KafkaUrlError("no topic of 1 to 249 letters, digits, '.', '_' and '-'"));
         }
-        Ok(Self::new(hosts, topic, security))
+        Ok(Self { authorities, ..Self::new(hosts, topic, security) })
     }
 
     fn new(hosts: &str, topic: &str, security: Security) -> Self {
@@ -83,6 +95,7 @@ impl KafkaConfig {
             hosts: hosts.to_owned(),
             topic: topic.to_owned(),
             security,
+            authorities: None,
             queue_bytes_max: 64 * 1024 * 1024,
             queue_age_max: Duration::from_secs(1),
             append_deadline: Duration::from_millis(1_500),
@@ -119,6 +132,9 @@ impl KafkaConfig {
                 client.set("security.protocol", "sasl_ssl").set("sasl.mechanism", "SCRAM-SHA-512");
                 client.set("sasl.username", user).set("sasl.password", password);
             }
+        }
+        if let Some(authorities) = self.authorities.as_deref().and_then(Path::to_str) {
+            client.set("ssl.ca.location", authorities);
         }
         client
     }
@@ -190,12 +206,15 @@ impl fmt::Debug for Security {
 
 fn scram(sign_in: &str) -> Result<Security, KafkaUrlError> {
     let (user, password) = sign_in.split_once(':').ok_or(KafkaUrlError("a user without a password"))?;
-    let decoded = |text: &str| percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| KafkaUrlError("a user or password that is not UTF-8"));
     let (user, password) = (decoded(user)?, decoded(password)?);
     if user.is_empty() || password.is_empty() {
         return Err(KafkaUrlError("an empty user or password"));
     }
     Ok(Security::TlsScram { user, password })
+}
+
+fn decoded(text: &str) -> Result<String, KafkaUrlError> {
+    percent_decode_str(text).decode_utf8().map(String::from).map_err(|_| KafkaUrlError("something percent-encoded that is not UTF-8"))
 }
 
 fn is_topic(name: &str) -> bool {
@@ -215,7 +234,8 @@ mod tests {
     fn a_url_names_hosts_and_a_topic() {
         let config = KafkaConfig::from_url("kafka://one:9092,two:9093/parley.events.v1").unwrap();
         assert_eq!((&*config.hosts, &*config.topic, config.security), ("one:9092,two:9093", "parley.events.v1", Security::Plain));
-        assert_eq!(KafkaConfig::from_url("kafka+ssl://one:9094/t").unwrap().security, Security::Tls);
+        let config = KafkaConfig::from_url("kafka+ssl://one:9094/t?authorities=/etc/our%20ca.pem").unwrap();
+        assert_eq!((&*config.topic, config.security, config.authorities), ("t", Security::Tls, Some("/etc/our ca.pem".into())));
     }
 
     #[test]
@@ -236,6 +256,8 @@ mod tests {
             ("kafka:///t", "no host"),
             ("kafka://one,,two/t", "no host"),
             ("kafka://user:password@one/t", "a password without TLS"),
+            ("kafka://one/t?authorities=ca.pem", "authorities without TLS"),
+            ("kafka+ssl://one/t?other=1", "no topic of"),
             ("kafka+ssl://user@one/t", "a user without a password"),
             ("kafka+ssl://user:@one/t", "an empty user or password"),
             ("kafka+ssl://user:%ff@one/t", "not UTF-8"),

@@ -19,7 +19,7 @@ use rdkafka::{
 use tokio::time::{Instant, sleep, timeout};
 
 use super::contract::log_contract;
-use crate::services::kafka::KafkaServer;
+use crate::services::kafka::{KafkaServer, PASSWORD_ENCODED};
 
 struct Opened(KafkaLog);
 
@@ -84,6 +84,7 @@ async fn a_broker_that_is_killed_loses_nothing_acked_and_all_goes_on_by_itself()
     let mut server = KafkaServer::start().await;
     let log = open(&server.topic().await).await;
     let mut follower = log.follow(P0, Cursor::ZERO);
+    append_at_last(&log, "a cold broker may take longer than an append may").await;
     let mut acked = Vec::new();
     for n in 0..1_000 {
         let text = format!("before {n}");
@@ -91,7 +92,8 @@ async fn a_broker_that_is_killed_loses_nothing_acked_and_all_goes_on_by_itself()
         acked.push((text, receipt));
     }
     let mut acked: Vec<_> = futures::future::join_all(acked.into_iter().map(|(text, receipt)| async { (text, appended(receipt).await) })).await;
-    assert!(acked.iter().all(|(_, appended)| matches!(appended, Appended::At(_))));
+    acked.retain(|(_, appended)| *appended != Appended::Unknown);
+    assert!(!acked.is_empty());
     let mut at = Vec::new();
     for n in 1_000..20_000 {
         let text = format!("before {n}");
@@ -143,10 +145,10 @@ async fn a_broker_that_is_killed_loses_nothing_acked_and_all_goes_on_by_itself()
 
 #[tokio::test]
 async fn while_the_broker_is_away_the_queue_refuses_once_its_head_is_too_old() {
-    let mut server = KafkaServer::start().await;
-    let log = open(&server.topic().await).await;
+    let (cluster, config) = mock();
+    let log = open(&config).await;
     append_at_last(&log, "a").await;
-    server.kill();
+    cluster.broker_down(1).unwrap();
     let head = enqueue(&log, "b").unwrap();
     sleep(Duration::from_millis(1_100)).await;
     assert_eq!(enqueue(&log, "c").unwrap_err(), EnqueueError::QueueFull);
@@ -154,6 +156,8 @@ async fn while_the_broker_is_away_the_queue_refuses_once_its_head_is_too_old() {
     let began = Instant::now();
     assert!(matches!(log.end(P0).await, Err(LogError::Unavailable(_))));
     assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+    cluster.broker_up(1).unwrap();
+    append_at_last(&log, "d").await;
 }
 
 #[tokio::test]
@@ -164,6 +168,21 @@ async fn a_topic_that_is_missing_and_a_broker_that_is_not_there_are_named() {
     let mut config = KafkaConfig::from_url("kafka://127.0.0.1:1/nowhere").unwrap();
     config.open_deadline = Duration::from_millis(500);
     assert!(matches!(KafkaLog::open(config).await, Err(KafkaLogError::Unreachable { .. })));
+}
+
+#[tokio::test]
+async fn over_tls_one_signs_in_with_the_right_password_only() {
+    let server = KafkaServer::shared().await;
+    let topic = server.topic().await.topic;
+    let config = KafkaConfig::from_url(&server.tls_url(&topic, PASSWORD_ENCODED)).unwrap();
+    let log = open(&config).await;
+    append_at_last(&log, "a").await;
+    assert_eq!(all_texts(&log).await, ["a"]);
+    assert_eq!(log.follow(P0, Cursor::ZERO).next(ReadMax::default()).await.unwrap().len(), 1);
+    for wrong in [KafkaConfig::from_url(&server.tls_url(&topic, "wrong")).unwrap(), KafkaConfig { authorities: None, ..config }] {
+        let wrong = KafkaConfig { open_deadline: Duration::from_secs(1), ..wrong };
+        assert!(matches!(KafkaLog::open(wrong).await, Err(KafkaLogError::Unreachable { .. })));
+    }
 }
 
 #[tokio::test]
@@ -192,7 +211,7 @@ async fn what_the_broker_no_longer_has_is_out_of_range_and_never_skipped() {
         append_at_last(&log, &n.to_string()).await;
     }
     let mut waiting = log.follow(P0, Cursor(3));
-    delete_before(&server.hosts(), &config.topic, 6).await;
+    delete_before(&server.hosts(), &config.topic, Cursor(6)).await;
     let expected = LogError::OutOfRange { asked: Cursor(3), first: Cursor(6), end: Cursor(10) };
     assert_eq!(log.read(P0, Cursor(3), ReadMax::default()).await, Err(expected.clone()));
     assert_eq!(waiting.next(ReadMax::default()).await, Err(expected));
@@ -204,30 +223,30 @@ async fn a_follower_whose_place_is_lost_while_it_waits_is_told() {
     let server = KafkaServer::shared().await;
     let config = server.topic().await;
     let log = open(&config).await;
-    for n in 0..3_000 {
-        enqueue(&log, &n.to_string()).unwrap();
+    for _ in 0..1_000 {
+        // Nothing that could be compressed.
+        let large: Vec<u8> = (0..16 * 1024).map(|_| rand::random()).collect();
+        log.enqueue(P0, RoomId::of_partition(P0), large.into()).unwrap();
     }
     append_at_last(&log, "last").await;
+    let end = log.end(P0).await.unwrap();
     let mut follower = log.follow(P0, Cursor::ZERO);
-    // It has the first records, and waits to be asked on; what it fetched in advance is good.
+    // It fetches some in advance, which is good, and not all.
     assert_eq!(follower.next(ReadMax { records: 1, bytes: 1 }).await.unwrap().len(), 1);
-    delete_before(&server.hosts(), &config.topic, 3_001).await;
+    delete_before(&server.hosts(), &config.topic, end).await;
     let mut at = Cursor(1);
     let told = loop {
-        match timeout(Duration::from_millis(500), follower.next(ReadMax::default())).await {
-            Ok(Ok(records)) => {
+        match timeout(SOON, follower.next(ReadMax::default())).await.expect("it is told") {
+            Ok(records) => {
                 assert_eq!(records[0].position.at(), at, "without a hole");
                 at = records.last().unwrap().position.next();
             }
-            Ok(Err(LogError::Unavailable(_))) => {}
-            Ok(Err(error)) => break Some(error),
-            Err(_) => break None,
+            Err(LogError::Unavailable(_)) => {}
+            Err(error) => break error,
         }
     };
-    match told {
-        None => assert_eq!(at, Cursor(3_001), "it had fetched all"),
-        Some(error) => assert_eq!(error, LogError::OutOfRange { asked: at, first: Cursor(3_001), end: Cursor(3_001) }),
-    }
+    assert!(Cursor(1) < at && at < end, "{at}");
+    assert_eq!(told, LogError::OutOfRange { asked: at, first: end, end });
 }
 
 #[tokio::test]
@@ -363,9 +382,10 @@ async fn too_few_replicas_in_sync_is_unknown_after_the_deadline_and_over_when_th
 }
 
 /// Deletes a partition's first records, as retention does.
-async fn delete_before(hosts: &str, topic: &str, offset: i64) {
+async fn delete_before(hosts: &str, topic: &str, first: Cursor) {
     let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", hosts).create().unwrap();
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, 0, Offset::Offset(offset)).unwrap();
-    admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
+    list.add_partition_offset(topic, 0, Offset::Offset(first.0.try_into().unwrap())).unwrap();
+    let deleted = admin.delete_records(&list, &AdminOptions::new()).await.unwrap();
+    deleted.elements()[0].error().unwrap();
 }

@@ -17,10 +17,18 @@ use tempfile::TempDir;
 use super::{Process, folder, free_port, require, run, wait_until_up};
 
 const VERSION: &str = "4.3.0";
+const STORE_PASSWORD: &str = "only-for-tests";
+const USER: &str = "parley";
+
+const PASSWORD: &str = "p@ss:w/rd";
+
+/// The password of whoever may sign in over TLS, as it stands in an URL.
+pub(crate) const PASSWORD_ENCODED: &str = "p%40ss%3Aw%2Frd";
 
 #[derive(Debug)]
 pub(crate) struct KafkaServer {
     port: u16,
+    tls_port: u16,
     process: Process,
     folder: TempDir,
 }
@@ -35,15 +43,18 @@ impl KafkaServer {
     /// One of the caller's own.
     pub(crate) async fn start() -> Self {
         let started = tokio::task::spawn_blocking(|| {
+            jars();
             let folder = tempfile::tempdir_in(folder()).unwrap();
-            let (port, controller_port) = (free_port(), free_port());
-            std::fs::write(folder.path().join("server.properties"), properties(port, controller_port, folder.path())).unwrap();
+            let [port, tls_port, controller_port] = [free_port(), free_port(), free_port()];
+            make_certificate(folder.path());
+            std::fs::write(folder.path().join("server.properties"), properties(port, tls_port, controller_port, folder.path())).unwrap();
             std::fs::write(folder.path().join("log4j2.yaml"), LOGGING).unwrap();
+            let scram = format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]");
             run(java(folder.path())
-                .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "Zl7aJvN9QF2L0Y4nF0Wc3A", "-c"])
+                .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "Zl7aJvN9QF2L0Y4nF0Wc3A", "--add-scram", &scram, "-c"])
                 .arg(folder.path().join("server.properties")));
             let process = launch(folder.path());
-            Self { port, process, folder }
+            Self { port, tls_port, process, folder }
         });
         let server = started.await.unwrap();
         server.wait().await;
@@ -57,6 +68,12 @@ impl KafkaServer {
     /// The settings for a topic on it.
     pub(crate) fn config(&self, topic: &str) -> KafkaConfig {
         KafkaConfig::from_url(&format!("kafka://{}/{topic}", self.hosts())).unwrap()
+    }
+
+    /// The same topic over TLS, signed in with this password, as its URL.
+    pub(crate) fn tls_url(&self, topic: &str, password: &str) -> String {
+        let authorities = self.folder.path().join("authorities.pem");
+        format!("kafka+ssl://{USER}:{password}@127.0.0.1:{}/{topic}?authorities={}", self.tls_port, authorities.display())
     }
 
     /// A new topic with two partitions.
@@ -90,14 +107,20 @@ impl KafkaServer {
 }
 
 /// Default sessions would keep a killed broker from coming back for nine seconds.
-fn properties(port: u16, controller_port: u16, folder: &Path) -> String {
+fn properties(port: u16, tls_port: u16, controller_port: u16, folder: &Path) -> String {
     format!(
         "process.roles=broker,controller
 node.id=1
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{tls_port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{tls_port},CONTROLLER://127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
+sasl.enabled.mechanisms=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required;
+ssl.keystore.type=PKCS12
+ssl.keystore.location={}
+ssl.keystore.password={STORE_PASSWORD}
 log.dirs={}
 offsets.topic.replication.factor=1
 offsets.topic.num.partitions=1
@@ -113,6 +136,7 @@ group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.cleaner.dedupe.buffer.size=8388608
 ",
+        folder.join("keys.p12").display(),
         folder.join("data").display()
     )
 }
@@ -131,6 +155,17 @@ const LOGGING: &str = "Configuration:
       AppenderRef:
         ref: out
 ";
+
+/// The broker's certificate, and for its clients whom to trust.
+fn make_certificate(folder: &Path) {
+    let keytool = || {
+        let mut command = Command::new("keytool");
+        command.current_dir(folder).args(["-keystore", "keys.p12", "-storetype", "PKCS12", "-storepass", STORE_PASSWORD, "-alias", "broker"]);
+        command
+    };
+    run(keytool().args(["-genkeypair", "-keyalg", "EC", "-groupname", "secp256r1", "-dname", "CN=broker", "-ext", "SAN=IP:127.0.0.1", "-validity", "2"]));
+    run(keytool().args(["-exportcert", "-rfc", "-file", "authorities.pem"]));
+}
 
 /// Java with Kafka's jars.
 fn java(folder: &Path) -> Command {
