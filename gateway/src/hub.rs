@@ -5,6 +5,7 @@
 mod activity;
 mod beat;
 mod room;
+mod stored;
 mod watcher;
 
 use std::{
@@ -18,7 +19,7 @@ use std::{
 
 use parley_engines::bus::{Bus, BusConnection, BusEvent, Channel};
 use parley_proto::{
-    Cursor, ErrorCode, PartitionId, RoomId, SessionId, UserId,
+    Cursor, ErrorCode, PartitionId, Position, RoomId, SessionId, UserId,
     wire::{CloseCode, RoomCursor, ServerFrame},
 };
 use tokio::sync::{RwLock, mpsc};
@@ -28,6 +29,7 @@ use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, r
 use activity::Activity;
 use beat::{BEAT, Beats};
 use room::Room;
+use stored::{Stored, Telling};
 use watcher::Shared;
 
 /// Events that may wait between the bus and the hub before the bus cuts the connection.
@@ -83,6 +85,7 @@ struct Inner {
     connection: RwLock<Option<Connection>>,
     beats: Vec<Mutex<Beats>>,
     activity: Mutex<Activity>,
+    stored: Mutex<Stored>,
 }
 
 /// What a hub works on.
@@ -115,6 +118,7 @@ impl Hub {
             connection: RwLock::default(),
             beats: (0..partitions).map(|_| Mutex::default()).collect(),
             activity: Mutex::default(),
+            stored: Mutex::default(),
         });
         for task in [Task::Receive, Task::Beat] {
             let (inner, stop) = (Arc::clone(&inner), stop.clone());
@@ -216,12 +220,10 @@ impl Hub {
         self.inner.rooms_received(socket).iter().map(|room| room.untold(socket)).max().unwrap_or_default()
     }
 
-    /// Ends all sockets.
-    pub fn close_all(&self, frame: &ServerFrame, code: CloseCode) {
-        for socket in Inner::lock(&self.inner.sockets).values() {
-            socket.info.outbox.send(frame);
-            socket.info.outbox.close(code);
-        }
+    /// A send of this socket was acked: it is told once the message is stored.
+    pub(crate) fn acked(&self, socket: SocketId, room: RoomId, at_most: Position) {
+        let told = Inner::lock(&self.inner.stored).acked(socket, room, at_most);
+        self.inner.tell_stored(told);
     }
 
     /// How many sockets there are.
@@ -336,7 +338,11 @@ impl Inner {
                     Err(error) => tracing::warn!(%error, "hub.control.malformed"),
                 },
                 BusEvent::Payload { channel: Channel::Notices(_), payload } => match serde_json::from_slice(&payload) {
-                    Ok(notice) => Self::lock(&self.activity).notice(&notice),
+                    Ok(notice) => {
+                        Self::lock(&self.activity).notice(&notice);
+                        let told = Self::lock(&self.stored).notice(&notice);
+                        self.tell_stored(told);
+                    }
                     Err(error) => tracing::warn!(%error, "hub.notice.malformed"),
                 },
                 BusEvent::Payload { .. } => {}
@@ -367,6 +373,15 @@ impl Inner {
             let beats = (0..self.partitions).map(|partition| self.beat(PartitionId(partition), true));
             futures::future::join_all(beats).await;
             self.tell_activity();
+        }
+    }
+
+    fn tell_stored(&self, told: impl IntoIterator<Item = Telling>) {
+        for (socket, room, cursor) in told {
+            let outbox = Self::lock(&self.sockets).get(&socket).map(|entry| entry.info.outbox.clone());
+            if let Some(outbox) = outbox {
+                outbox.send(&ServerFrame::Stored { room, cursor });
+            }
         }
     }
 

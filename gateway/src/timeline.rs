@@ -29,7 +29,8 @@ pub(crate) fn fold(rows: Vec<Item>, later: Vec<Keyed>) -> Vec<Item> {
             ItemKind::Edit | ItemKind::Delete | ItemKind::Erased => {
                 let Some(row) = item.target.and_then(|target| index.get(&target)).map(|at| &mut rows[*at]) else { continue };
                 let newer = row.rev.unwrap_or(row.position) < key;
-                let theirs = row.sender == item.sender || item.kind == ItemKind::Erased;
+                // Who may delete is judged before the append; nobody may put words into somebody else's mouth.
+                let theirs = row.sender == item.sender || item.kind != ItemKind::Edit;
                 if row.kind != ItemKind::Message || row.deleted || !newer || !theirs {
                     continue;
                 }

@@ -4,17 +4,16 @@ use std::{future::pending, sync::Arc};
 
 use parley_engines::{
     bus::Bus,
-    log::{Log, LogError, LogFollower, LogRecord, ReadMax},
+    log::{
+        Log, LogError, LogFollower, LogRecord, ReadMax,
+        folding::{FoldError, judge},
+    },
     store::{
         Store,
         projection::{Batch, CommitError, Committed},
     },
 };
-use parley_proto::{
-    Cursor, LogId, PartitionId,
-    fold::{Fold, Stop},
-    notice::Notice,
-};
+use parley_proto::{Cursor, LogId, PartitionId, fold::Fold, notice::Notice};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -147,29 +146,12 @@ impl Reader<'_> {
 
     async fn judge_all(&mut self, records: Result<Vec<LogRecord>, LogError>, block: &mut Block) -> Result<(), Interrupted> {
         for record in records? {
-            let verdict = loop {
-                match self.fold.apply(record.position, &record.bytes) {
-                    Ok(verdict) => break verdict,
-                    Err(Stop::NeedsEarlier { from }) => self.warm(from).await?,
-                    Err(Stop::Newer { version }) => return Err(Stopped::Newer { position: record.position, version }.into()),
-                }
-            };
+            let verdict = judge(&mut self.fold, &*self.shared.log, self.partition, &record).await.map_err(|error| match error {
+                FoldError::Newer(version) => Stopped::Newer { position: record.position, version }.into(),
+                FoldError::Log(error) => Interrupted::from(error),
+            })?;
             block.push(record.position, record.bytes, verdict);
         }
-        Ok(())
-    }
-
-    /// Gives the fold what lies in [from, start).
-    async fn warm(&mut self, from: Cursor) -> Result<(), Interrupted> {
-        let mut earlier = Vec::new();
-        let mut at = from;
-        while at < self.fold.start() {
-            let records = self.shared.log.read(self.partition, at, ReadMax::default()).await?;
-            let Some(last) = records.last() else { return Err(Interrupted::retry("the log ends below what was read from it")) };
-            at = last.position.next();
-            earlier.extend(records);
-        }
-        self.fold.extend_back(from, earlier.iter().map(|record| (record.position, &*record.bytes)));
         Ok(())
     }
 }

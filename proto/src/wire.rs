@@ -282,6 +282,8 @@ pub enum ServerFrame {
     },
     /// Where this socket stands, and the token to resume from there.
     Cursors { items: Vec<RoomCursor>, token: String },
+    /// To those who sent to the room: everything of it below `cursor` is in the store.
+    Stored { room: RoomId, cursor: Cursor },
     /// Something happened in a room of mine that this socket does not receive in full.
     RoomActivity { room: RoomId, position: Position, seq: u64 },
     /// This gateway is going away.

@@ -10,7 +10,7 @@ scenario('axe finds nothing on any screen, in both themes, on a desktop and on a
   const place = await furnish(world.server.url)
   const still = { reducedMotion: /** @type {const} */ ('reduce') }
   const visitor = await world.window(still)
-  const ada = await world.person('ada', { displayName: 'Ada Brandt', ...still })
+  const ada = await world.person('ada', { displayName: 'Ada', ...still })
   await join(ada, world.server.url, place)
   /** @type {string[]} */
   const found = []

@@ -17,7 +17,7 @@ try {
   const place = await furnish(world.server.url)
   const still = { reducedMotion: /** @type {const} */ ('reduce') }
   const visitor = await world.window(still)
-  const ada = await world.person('ada', { displayName: 'Ada Brandt', ...still })
+  const ada = await world.person('ada', { displayName: 'Ada', ...still })
   await join(ada, world.server.url, place)
   const newcomer = await world.person('noor', { displayName: 'Noor', ...still })
   const conversation = screens(place).find((screen) => screen.name === 'conversation')

@@ -159,6 +159,14 @@ impl Signed {
         }
     }
 
+    fn answer(&self, reference: Ref, room: RoomId, cid: Cid, outcome: SendOutcome) {
+        self.settle_hold(room, cid, &outcome);
+        self.outbox.send(&answer(reference, cid, outcome));
+        if let SendOutcome::Ack { at_most, .. } = outcome {
+            self.shared.hub.acked(self.socket, room, at_most);
+        }
+    }
+
     async fn begin(&self, turn: Turn) {
         let Turn { frame, permit } = turn;
         let (reference, room, cid, further, begun) = match frame {
@@ -178,16 +186,14 @@ impl Signed {
         };
         match begun {
             Begun::Answered(outcome) => {
-                self.settle_hold(room, cid, &outcome);
-                self.outbox.send(&answer(reference, cid, outcome));
+                self.answer(reference, room, cid, outcome);
             }
             Begun::HandedOver(in_flight) => {
                 let signed = self.clone();
                 let wait = async move {
                     let _permit = permit;
                     let outcome = in_flight.finish().await;
-                    signed.settle_hold(room, cid, &outcome);
-                    signed.outbox.send(&answer(reference, cid, outcome));
+                    signed.answer(reference, room, cid, outcome);
                 };
                 if further {
                     // What comes after a retry waits for its word: it may still hold the room.

@@ -272,6 +272,20 @@ async fn rooms_that_are_not_open_tell_that_something_happened() {
 }
 
 #[tokio::test]
+async fn a_sender_is_told_when_the_message_is_stored() {
+    let node = Node::start().await;
+    let ada = Person::sign_up(&node.url, "ada").await;
+    let room = ada.create_room("general").await;
+    let mut socket = ada.connect().await;
+    socket.subscribe(room).await;
+    let Answer::Ack { at_most, .. } = socket.send(room, "kept").await else { panic!("not acked") };
+    let told = socket.wait_for(|frame| matches!(frame, ServerFrame::Stored { cursor, .. } if *cursor > at_most.at())).await;
+    assert!(matches!(told, Some(ServerFrame::Stored { room: told, .. }) if told == room), "{told:?}");
+    let (_, page) = ada.get(&format!("/rooms/{room}/messages")).await;
+    assert!(page["items"].as_array().unwrap().iter().any(|item| item["body"] == "kept" && item["seq"] == 1));
+}
+
+#[tokio::test]
 async fn a_draining_gateway_sends_its_sockets_away_and_they_miss_nothing() {
     let mut node = Node::start().await;
     let second = node.add_gateway("gateway-2").await;

@@ -11,8 +11,8 @@ import { composer } from './conversation.mjs'
  * @returns {Promise<Place>}
  */
 export async function furnish(url) {
-  const bo = await Client.signUp(url, 'bo', 'Bo Lindqvist')
-  const chidi = await Client.signUp(url, 'chidi', 'Chidi Obi')
+  const bo = await Client.signUp(url, 'bo', 'Bo')
+  const chidi = await Client.signUp(url, 'chidi', 'Chidi')
   await bo.update({ status_text: 'On the ferry until noon' })
   const garden = await bo.createRoom('Community garden', { topic: 'Plots, tools and who waters when' })
   const reading = await chidi.createRoom('Reading circle', { topic: 'One book a month' })

@@ -26,7 +26,7 @@ interface Props {
 export function MessageList({ room, label, me, timeline, entries, sent, intro }: Props) {
   const scroller = useRef<HTMLDivElement>(null)
   const list = useMessageList(scroller, timeline, entries, me)
-  const { items, hasOlder, cursor } = timeline
+  const { items, hasOlder, cursor, stored } = timeline
   const total = items.length + entries.length
   const offset = list.scrollOffset ?? 0
   const older = useOlder(room, hasOlder, offset < NEAR_TOP_PX)
@@ -59,7 +59,7 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
         <div className="relative mt-auto w-full shrink-0" style={{ height: list.getTotalSize() }}>
           <TopSpace hasOlder={hasOlder} loading={older.loading} error={older.error} onRetry={() => void older.load()} />
           {list.getVirtualItems().map(({ index, key, start }) => {
-            const row = rowAt(items, entries, me, index)
+            const row = rowAt(items, entries, me, index, stored)
             if (!row) return null
             return (
               <div

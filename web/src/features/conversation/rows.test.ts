@@ -55,6 +55,7 @@ test('a frame and its outbox entry are never two rows', () => {
 test('a row says how far its message has come', () => {
   expect(rowAt([item(1)], [], 'me', 0)?.state).toBe('accepted')
   expect(rowAt([item(1, { seq: 3 })], [], 'me', 0)?.state).toBe('stored')
+  expect(rowAt([item(1)], [], 'me', 0, 2)?.state).toBe('stored')
   expect(rowAt([], [{ ...entry('a'), state: 'sending' }], 'me', 0)?.state).toBe('pending')
   expect(rowAt([], [], 'me', 0)).toBeNull()
 })

@@ -29,7 +29,13 @@ export function rowKey(items: readonly Item[], entries: readonly Entry[], me: st
   return item.sender === me && item.cid ? item.cid : item.id
 }
 
-export function rowAt(items: readonly Item[], entries: readonly Entry[], me: string, index: number): Row | null {
+export function rowAt(
+  items: readonly Item[],
+  entries: readonly Entry[],
+  me: string,
+  index: number,
+  stored = 0,
+): Row | null {
   const key = rowKey.bind(null, items, entries, me)
   const item = items[index]
   if (item) {
@@ -38,7 +44,7 @@ export function rowAt(items: readonly Item[], entries: readonly Entry[], me: str
       kind: item.kind === 'message' ? 'message' : 'system',
       sender: item.sender ?? '',
       at: Date.parse(item.sent_at),
-      state: isStored(item) ? 'stored' : 'accepted',
+      state: isStored(item) || item.position < stored ? 'stored' : 'accepted',
       item,
       entry: null,
     }

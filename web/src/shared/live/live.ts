@@ -7,7 +7,7 @@ import { Outbox } from '../outbox/outbox'
 import { claimTab, isAbandoned } from '../outbox/owner'
 import { type ConnectionState, idle, SocketClient, type WireSocket } from '../socket/client'
 import { type FrameOf, type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
-import { advanced, raised, replaced, replayed, type Timeline } from '../timeline/timeline'
+import { advanced, raised, replaced, replayed, storedBelow, type Timeline } from '../timeline/timeline'
 import { createActivity } from './activity'
 import { newCid } from './cid'
 import { createHistory } from './history'
@@ -127,6 +127,11 @@ export async function createLive(me: User, events: LiveEvents) {
       case 'cursors':
         raise(frame)
         break
+      case 'stored': {
+        const held = timelines.get(frame.room)
+        if (held) timelines.set(frame.room, storedBelow(held, frame.cursor))
+        break
+      }
       case 'room_activity':
         activity.moved(frame.room, false)
         events.onActivity(frame.room)

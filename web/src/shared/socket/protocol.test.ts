@@ -27,6 +27,7 @@ test('every kind of frame has an example', () => {
       'replay',
       'resync',
       'room_activity',
+      'stored',
       'subscribed',
       'unknown',
       'unsubscribed',

@@ -82,6 +82,7 @@ const shapes = {
   }),
   unknown: obj({ type: type('unknown'), ...answer, retry_after_ms: opt(int), final: opt(bool) }),
   cursors: obj({ type: type('cursors'), items: arr(obj({ room: str, cursor: int })), token: str }),
+  stored: obj({ type: type('stored'), room: str, cursor: int }),
   room_activity: obj({ type: type('room_activity'), room: str, position: int, seq: opt(int) }),
   drain: obj({ type: type('drain'), reconnect_after_ms: int }),
   error: obj({

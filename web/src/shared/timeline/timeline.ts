@@ -6,6 +6,8 @@ export interface Timeline {
   /** Everything from here up to `cursor` is held. */
   start: number
   cursor: number
+  /** What I sent below this is in the store, as the server told. */
+  stored: number
   hasOlder: boolean
   lastSeq: number
   /** Whether live frames follow; false between a lost connection and the end of the replay. */
@@ -27,6 +29,7 @@ export function replaced(frame: Newest, knownSeq = 0): Timeline {
     items: fold([], frame.items),
     start: frame.start,
     cursor: frame.cursor,
+    stored: 0,
     hasOlder: frame.has_older,
     lastSeq: Math.max(knownSeq, frame.last_seq ?? 0, ...seqs),
     live: true,
@@ -87,6 +90,10 @@ function within(timeline: Timeline, items: readonly Item[]): readonly Item[] {
 
 export function raised(timeline: Timeline, cursor: number): Timeline {
   return cursor > timeline.cursor ? { ...timeline, cursor } : timeline
+}
+
+export function storedBelow(timeline: Timeline, cursor: number): Timeline {
+  return cursor > timeline.stored ? { ...timeline, stored: cursor } : timeline
 }
 
 const ROWS = new Set(['message', 'system', 'removed', 'archived'])
