@@ -7,7 +7,8 @@ use parley_engines::store::projection::Outcomes;
 use parley_proto::PartitionId;
 
 const RECORDS: &str = "parley_persister_records_total";
-const BATCH_RECORDS: &str = "parley_persister_batch_records";
+/// Counts, not seconds: wants buckets of its own.
+pub const BATCH_RECORDS: &str = "parley_persister_batch_records";
 const COMMIT_SECONDS: &str = "parley_persister_commit_seconds";
 const LAG_RECORDS: &str = "parley_persister_lag_records";
 const STOPPED_PARTITIONS: &str = "parley_persister_stopped_partitions";

@@ -7,7 +7,7 @@ use parley_gateway::gateway;
 use parley_persister::PersisterStatus;
 use parley_runtime::{
     admin::{self, Admin, Part, Readiness},
-    metrics::{self, Metrics},
+    metrics::{self, Buckets, Metrics},
     shutdown::Shutdown,
 };
 use tokio::net::TcpListener;
@@ -64,7 +64,8 @@ async fn serve_until_drained(mut config: Config, shutdown: Shutdown) -> anyhow::
 }
 
 fn install_metrics() -> anyhow::Result<Metrics> {
-    let metrics = metrics::install(&[])?;
+    let counted = [parley_engines::log::metrics::COMMIT_RECORDS, parley_persister::metrics::BATCH_RECORDS];
+    let metrics = metrics::install(&counted.map(|histogram| Buckets { histogram, bounds: &metrics::COUNTS }))?;
     parley_engines::log::metrics::describe();
     parley_engines::bus::metrics::describe();
     parley_gateway::metrics::describe();

@@ -7,7 +7,8 @@ use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogra
 const QUEUE_BYTES: &str = "parley_log_queue_bytes";
 const QUEUE_REFUSED: &str = "parley_log_queue_refused_total";
 const COMMIT_SECONDS: &str = "parley_log_commit_seconds";
-const COMMIT_RECORDS: &str = "parley_log_commit_records";
+/// Counts, not seconds: wants buckets of its own.
+pub const COMMIT_RECORDS: &str = "parley_log_commit_records";
 const COMMITS_FAILED: &str = "parley_log_commits_failed_total";
 const APPENDS_UNKNOWN: &str = "parley_log_appends_unknown_total";
 const PRODUCERS_FAILED: &str = "parley_log_producers_failed_total";
