@@ -55,7 +55,9 @@ pub struct ClusterConfig {
 
 /// Is told what serves as soon as it does.
 #[derive(Clone, Default)]
-pub struct Progress(Option<Arc<dyn Fn(&str) + Send + Sync>>);
+pub struct Progress(Option<Tell>);
+
+type Tell = Arc<dyn Fn(&str) + Send + Sync>;
 
 impl Progress {
     /// Calls `tell` with a line for people.

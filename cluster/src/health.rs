@@ -23,8 +23,8 @@ pub enum Probe {
     Redis(SocketAddr),
     /// What `pg_isready` asks: are connections accepted?
     Postgres { addr: SocketAddr, pg_isready: PathBuf },
-    /// Metadata with at least so many live brokers.
-    Kafka { addr: SocketAddr, brokers: usize },
+    /// Metadata in which the broker itself is among the live ones.
+    Kafka(SocketAddr),
     /// 200 to a GET.
     HttpOk { addr: SocketAddr, path: &'static str },
     /// Any answer to a GET but a server's error.
@@ -45,9 +45,10 @@ impl Probe {
             Self::Running => Ok(()),
             Self::Redis(addr) => redis(*addr, "PING").await.and_then(|answer| if answer.starts_with("+PONG") { Ok(()) } else { Err(answer) }),
             Self::Postgres { addr, pg_isready } => postgres(*addr, pg_isready).await,
-            Self::Kafka { addr, brokers } => {
-                let alive = kafka::brokers(*addr).await?.len();
-                if alive >= *brokers { Ok(()) } else { Err(format!("{alive} of {brokers} brokers are there")) }
+            Self::Kafka(addr) => {
+                let alive = kafka::brokers(*addr).await?;
+                let itself = alive.iter().any(|(_, port)| *port == i32::from(addr.port()));
+                if itself { Ok(()) } else { Err("it is not let in yet".to_owned()) }
             }
             Self::HttpOk { addr, path } => match http::get(*addr, path).await? {
                 answer if answer.status == 200 => Ok(()),

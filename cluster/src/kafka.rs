@@ -8,11 +8,13 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use self::properties::NodePorts;
 use crate::{
     error::ClusterError,
     files,
-    health::Probe,
+    health::{self, Probe},
     install::{self, Need, off_runtime},
     ports::PortLease,
     service::{Service, ServiceSpec},
@@ -20,6 +22,11 @@ use crate::{
 
 pub mod jars;
 mod properties;
+
+/// How long brokers that serve may take to see each other.
+const COMPLETE_DEADLINE: Duration = Duration::from_secs(30);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// How many nodes, and where.
 #[derive(Debug, Clone, Default)]
@@ -103,10 +110,24 @@ impl Kafka {
         let addrs = specs.iter().filter_map(|spec| spec.address).collect();
         let services = specs.into_iter().map(Service::start).collect::<Result<_, _>>()?;
         let kafka = Self { services, addrs, _ports: ports };
-        for service in &kafka.services {
-            service.wait_ready().await?;
-        }
+        kafka.wait_complete().await?;
         Ok(kafka)
+    }
+
+    /// Returns once every broker serves and knows all others to be alive.
+    pub async fn wait_complete(&self) -> Result<(), ClusterError> {
+        for (service, addr) in self.services.iter().zip(&self.addrs) {
+            service.wait_ready().await?;
+            let until = Instant::now() + COMPLETE_DEADLINE;
+            while health::kafka::brokers(*addr).await.map_or(0, |alive| alive.len()) < self.services.len() {
+                if Instant::now() >= until {
+                    let why = "it does not see all other brokers".to_owned();
+                    return Err(ClusterError::NotReady { name: service.name().to_owned(), after: COMPLETE_DEADLINE, why, log: String::new() });
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        }
+        Ok(())
     }
 
     /// By node: `kafka-1` is first.
@@ -187,7 +208,7 @@ fn prepare(folder: &Path, node: NodePorts, layout: &Layout) -> Result<ServiceSpe
         .args([class_path.as_os_str(), "kafka.Kafka".as_ref(), settings.as_os_str()]);
     let addr = SocketAddr::from(([127, 0, 0, 1], node.clients));
     spec.address = Some(addr);
-    spec.probe = Probe::Kafka { addr, brokers: layout.nodes.len() };
+    spec.probe = Probe::Kafka(addr);
     spec.ready_deadline = Duration::from_secs(90);
     // Long enough to hand over and to close the log's files; three nodes that go at once have nobody to hand over to.
     spec.stop_deadline = Duration::from_secs(6);

@@ -17,6 +17,7 @@ pub struct ProcessId {
 struct Stat {
     state: char,
     parent: u32,
+    threads: u32,
     started_ticks: u64,
 }
 
@@ -26,9 +27,11 @@ impl ProcessId {
         stat(pid).map(|stat| Self { pid, started_ticks: stat.started_ticks })
     }
 
-    /// Whether it still runs. A zombie doesn't: nobody has asked for its end yet, that is all.
+    /// Whether it still runs. A zombie doesn't: nobody has asked for its end yet, that is all. But while other threads of its are on their way out, it
+    /// still has its ports.
     pub fn is_alive(self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.started_ticks == self.started_ticks && !matches!(stat.state, 'Z' | 'X'))
+        let runs = |stat: Stat| !matches!(stat.state, 'Z' | 'X') || stat.threads > 1;
+        stat(self.pid).is_some_and(|stat| stat.started_ticks == self.started_ticks && runs(stat))
     }
 
     /// Sends a signal, unless the process is gone.
@@ -75,9 +78,10 @@ fn stat(pid: u32) -> Option<Stat> {
     let mut fields = text.get(text.rfind(')')? + 1..)?.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    // Field 22; three are used up, and the name before them.
-    let started_ticks = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, started_ticks })
+    // Fields 20 and 22; the first four are used up.
+    let threads = fields.nth(15)?.parse().ok()?;
+    let started_ticks = fields.nth(1)?.parse().ok()?;
+    Some(Stat { state, parent, threads, started_ticks })
 }
 
 #[cfg(test)]

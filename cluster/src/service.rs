@@ -1,6 +1,6 @@
 //! One supervised process: started as a direct child, started again when it dies, stopped when its handle goes.
 //!
-//! The thread that starts the child also waits for it ([`keeper`]). The kernel kills the child when that thread ends, so nothing outlives this process,
+//! The thread that starts the child also waits for it. The kernel kills the child when that thread ends, so nothing outlives this process,
 //! whatever it dies of. Signals go to the child and everything it started: an NGINX whose workers live on, or a Postgres whose sessions do, is not dead.
 
 use std::{
@@ -244,8 +244,9 @@ impl Service {
     /// SIGSTOP: it keeps its sockets and its memory, and does nothing. Returns when it has really stopped.
     pub fn pause(&self) -> Result<(), ClusterError> {
         let start = self.signal_tree(Signal::STOP)?;
-        // A process that sleeps in the kernel stops when it wakes up.
-        while self.running() == Some(start) && !self.status().paused {
+        // A process that waits for a disk stops when it has its answer.
+        let until = Instant::now() + KILL_DEADLINE;
+        while self.running() == Some(start) && !self.status().paused && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
