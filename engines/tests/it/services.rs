@@ -3,12 +3,14 @@
 
 use std::{
     net::TcpListener,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc,
+    sync::{OnceLock, mpsc},
     thread,
     time::{Duration, Instant},
 };
+
+use tempfile::TempDir;
 
 pub(crate) mod kafka;
 pub(crate) mod redis;
@@ -59,6 +61,22 @@ fn folder() -> PathBuf {
     let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).parent().unwrap().join("services");
     std::fs::create_dir_all(&folder).unwrap();
     folder
+}
+
+/// A folder for one server's data. What processes left behind that are gone is taken away first: servers that tests share outlive their handles.
+fn data_folder() -> TempDir {
+    static SWEPT: OnceLock<()> = OnceLock::new();
+    SWEPT.get_or_init(|| {
+        for entry in std::fs::read_dir(folder()).unwrap().flatten() {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| name.strip_prefix("run-")?.split('-').next());
+            if owner.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
+                // Another process may be quicker.
+                let _gone = std::fs::remove_dir_all(entry.path());
+            }
+        }
+    });
+    tempfile::Builder::new().prefix(&format!("run-{}-", std::process::id())).tempdir_in(folder()).unwrap()
 }
 
 /// Waits until `is_up` says so.

@@ -14,7 +14,7 @@ use rdkafka::{
 };
 use tempfile::TempDir;
 
-use super::{Process, folder, free_port, require, run, wait_until_up};
+use super::{Process, data_folder, folder, free_port, require, run, wait_until_up};
 
 const VERSION: &str = "4.3.0";
 const STORE_PASSWORD: &str = "only-for-tests";
@@ -44,7 +44,7 @@ impl KafkaServer {
     pub(crate) async fn start() -> Self {
         let started = tokio::task::spawn_blocking(|| {
             jars();
-            let folder = tempfile::tempdir_in(folder()).unwrap();
+            let folder = data_folder();
             let [port, tls_port, controller_port] = [free_port(), free_port(), free_port()];
             make_certificate(folder.path());
             std::fs::write(folder.path().join("server.properties"), properties(port, tls_port, controller_port, folder.path())).unwrap();

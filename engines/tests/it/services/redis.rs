@@ -4,7 +4,7 @@ use std::{net::TcpStream, path::PathBuf, sync::OnceLock};
 
 use tempfile::TempDir;
 
-use super::{Process, folder, free_port, require, wait_until_up};
+use super::{Process, data_folder, free_port, require, wait_until_up};
 
 #[derive(Debug)]
 pub(crate) struct RedisServer {
@@ -24,7 +24,7 @@ impl RedisServer {
     pub(crate) async fn start() -> Self {
         static INSTALLED: OnceLock<()> = OnceLock::new();
         INSTALLED.get_or_init(|| require("redis-server", "redis-server"));
-        let (port, folder) = (free_port(), tempfile::tempdir_in(folder()).unwrap());
+        let (port, folder) = (free_port(), data_folder());
         let process = launch(port, folder.path().to_owned());
         let server = Self { port, process, folder };
         server.wait().await;
