@@ -49,12 +49,12 @@ check: web/node_modules/.package-lock.json ## Formatting, lints, documentation, 
 	shellcheck scripts/* .ci/*
 
 .PHONY: test
-test: web/node_modules/.package-lock.json ## All tests: Rust, web, browser; ends with one line that adds them up
+test: web/dist/index.html ## All tests: Rust, web, browser; ends with one line that adds them up
 	@scripts/doctor test
 	@scripts/test rust web browser
 
 .PHONY: test-unit
-test-unit: web/node_modules/.package-lock.json ## The tests that need no browser
+test-unit: web/dist/index.html ## The tests that need no browser
 	@scripts/test rust web
 
 .PHONY: test-browser
