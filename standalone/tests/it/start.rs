@@ -27,7 +27,7 @@ fn mistakes_in_the_settings_are_named_all_at_once() {
     let folder = tempfile::tempdir().unwrap();
     let settings = [
         ("PARLEY_LISTEN", "somewhere"),
-        ("PARLEY_LOG_URL", "kafka://broker/topic"),
+        ("PARLEY_LOG_URL", "nats://broker/topic"),
         ("PARLEY_STORE_URL", "mysql://hunter2@host"),
         ("PARLEY_TOKEN_KEY", "hunter2"),
         ("PARLEY_DRAIN_DEADLINE", "soon"),
