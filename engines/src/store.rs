@@ -7,6 +7,7 @@ use thiserror::Error;
 
 pub mod accounts;
 mod plan;
+pub mod postgres;
 pub mod projection;
 pub mod rooms;
 pub mod sqlite;

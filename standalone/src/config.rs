@@ -10,11 +10,11 @@ use parley_runtime::{
     telemetry::LogConfig,
 };
 
-use self::urls::{Embedded, SqliteUrl};
+pub(crate) use self::urls::{BusUrl, LogUrl, StoreUrl};
 
 mod urls;
 
-/// Partitions of an embedded log. A room's partition is part of its id, so this number never shrinks.
+/// Partitions of a new log. A room's partition is part of its id, so this number never shrinks.
 pub(crate) const PARTITIONS: u16 = 16;
 
 const TOKEN_KEY: &str = "PARLEY_TOKEN_KEY";
@@ -28,8 +28,15 @@ pub(crate) struct Config {
     pub(crate) logging: LogConfig,
     pub(crate) admin_listen: SocketAddr,
     pub(crate) drain_deadline: Duration,
+    pub(crate) log_url: LogUrl,
+    /// Of the embedded engine; its folder is this process' own data folder in any case.
     pub(crate) log: EmbeddedLogConfig,
-    pub(crate) store: PathBuf,
+    /// Brokers that keep each record of a topic that `migrate` makes.
+    pub(crate) log_replication: u16,
+    /// Of them, how many must have it before it is acknowledged.
+    pub(crate) log_min_insync: u16,
+    pub(crate) bus_url: BusUrl,
+    pub(crate) store: StoreUrl,
     pub(crate) persister: PersisterConfig,
     /// With a key that is good for nothing, if none is set: the data folder keeps one.
     pub(crate) gateway: GatewayConfig,
@@ -74,15 +81,23 @@ impl Config {
         );
         let folder = env.parse("PARLEY_DATA_DIR", ".parley".to_owned(), "the folder of log.db, store.db and token.key; one process has it");
         let folder = PathBuf::from(folder);
-        env.parse("PARLEY_LOG_URL", Embedded, "the log's engine");
-        env.parse("PARLEY_BUS_URL", Embedded, "the bus' engine");
-        let store = env.optional::<SqliteUrl>("PARLEY_STORE_URL", "the store's engine: sqlite:PATH; store.db in the data folder by default");
+        let log_url =
+            env.parse("PARLEY_LOG_URL", LogUrl::Embedded, "the log's engine: embedded:, kafka://hosts/topic or kafka+ssl://user:password@hosts/topic");
+        let bus_url = env.parse("PARLEY_BUS_URL", BusUrl::Embedded, "the bus' engine: embedded:, redis://host or rediss://user:password@host");
+        let store = env.optional::<StoreUrl>(
+            "PARLEY_STORE_URL",
+            "the store's engine: sqlite:PATH or postgres://user:password@host/database; store.db in the data folder by default",
+        );
         Some(Self {
             logging: LogConfig::from_env(env),
             admin_listen,
             drain_deadline: env.duration("PARLEY_DRAIN_DEADLINE", Duration::from_secs(30), "how long the end may take after SIGTERM"),
+            log_url,
             log: read_log(env, folder.clone()),
-            store: store.map_or_else(|| folder.join("store.db"), |url| url.0),
+            log_replication: env.parse("PARLEY_LOG_REPLICATION", 1, "brokers that keep each record, for the topic that `parley migrate` makes"),
+            log_min_insync: env.parse("PARLEY_LOG_MIN_INSYNC", 1, "of them, how many must have a record before it is acknowledged"),
+            bus_url,
+            store: store.unwrap_or_else(|| StoreUrl::Sqlite(folder.join("store.db"))),
             persister: read_persister(env),
             gateway: gateway?,
             token_key_is_set,
@@ -145,22 +160,22 @@ mod tests {
     fn nothing_has_to_be_set() {
         let config = read(&[]).unwrap();
         assert!(!config.token_key_is_set);
-        assert_eq!(config.store, PathBuf::from(".parley/store.db"));
+        assert_eq!(config.store, StoreUrl::Sqlite(PathBuf::from(".parley/store.db")));
         assert!(config.gateway.listen.ip().is_loopback() && config.admin_listen.ip().is_loopback());
     }
 
     #[test]
     fn the_store_may_lie_elsewhere() {
         let config = read(&[("PARLEY_DATA_DIR", "d"), ("PARLEY_STORE_URL", "sqlite:elsewhere/chat.db")]).unwrap();
-        assert_eq!((config.log.folder, config.store), (PathBuf::from("d"), PathBuf::from("elsewhere/chat.db")));
+        assert_eq!((config.log.folder, config.store), (PathBuf::from("d"), StoreUrl::Sqlite(PathBuf::from("elsewhere/chat.db"))));
     }
 
     #[test]
     fn mistakes_are_named_all_at_once_and_no_value_is_shown() {
         let pairs = [
             ("PARLEY_LOG_URL", "kafka://secret@host/topic"),
-            ("PARLEY_BUS_URL", "redis://secret@host"),
-            ("PARLEY_STORE_URL", "postgres://secret@host/db"),
+            ("PARLEY_BUS_URL", "http://secret@host"),
+            ("PARLEY_STORE_URL", "mysql://secret@host/db"),
             ("PARLEY_TOKEN_KEY", "secret"),
             ("PARLEY_ADMIN_LISTEN", "here"),
             ("PARLEY_PERSIST_BATCH", "0"),

@@ -32,6 +32,12 @@ enum Command {
     /// Serve until SIGTERM or Ctrl-C (the default).
     #[default]
     Serve,
+    /// Serve as one gateway of several, on Kafka, Redis and Postgres.
+    Gateway,
+    /// Persist, beside gateways of their own.
+    Persister,
+    /// Make the log's topic and bring the store's schema up to date.
+    Migrate,
     /// Put real messages, their authors and a demo person into the data folder. Doing it again adds nothing, and gives the demo person a new password.
     SeedDemo {
         /// JSON lines, gzipped: at, kind, nick, body.
@@ -69,7 +75,10 @@ fn run(command: Command) -> anyhow::Result<()> {
     parley_runtime::telemetry::init(&config.logging)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = match command {
-        Command::Serve => runtime.block_on(serve::serve(config)),
+        Command::Serve => runtime.block_on(serve::serve(config, serve::Roles::Both)),
+        Command::Gateway => runtime.block_on(serve::serve(config, serve::Roles::Gateway)),
+        Command::Persister => runtime.block_on(serve::serve(config, serve::Roles::Persister)),
+        Command::Migrate => runtime.block_on(engines::migrate(&config)),
         Command::SeedDemo { file, messages } => runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages })),
         Command::CheckConfig { .. } => {
             println!("the settings are fine");

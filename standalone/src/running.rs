@@ -3,10 +3,6 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use parley_engines::{
-    log::LogReader,
-    store::projection::{Partitions, Projection},
-};
 use parley_persister::{Persister, PersisterStatus, Stopped};
 use parley_proto::PartitionId;
 use tokio_util::sync::CancellationToken;
@@ -38,12 +34,11 @@ impl Progress {
 }
 
 impl Running {
-    /// Opens the engines and starts to persist.
-    pub(crate) async fn start(config: &Config) -> anyhow::Result<Self> {
-        let engines = Engines::open(config).await?;
+    /// Starts to persist.
+    pub(crate) fn start(engines: Engines, config: &Config) -> Self {
         let stop = CancellationToken::new();
         let persister = Persister::start(engines.log.clone(), engines.bus.clone(), engines.store.clone(), config.persister.clone(), stop.clone());
-        Ok(Self { engines, persister, stop })
+        Self { engines, persister, stop }
     }
 
     pub(crate) fn status(&self) -> PersisterStatus {

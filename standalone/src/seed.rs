@@ -10,7 +10,7 @@ use parley_runtime::shutdown::Shutdown;
 use tokio::time::Instant;
 
 use self::{rooms::DemoRoom, source::Source};
-use crate::{config::Config, running::Running};
+use crate::{config::Config, engines::Engines, running::Running};
 
 mod append;
 mod ids;
@@ -34,7 +34,7 @@ pub(crate) async fn seed_demo(config: Config, options: &SeedOptions) -> anyhow::
     shutdown.on_signals()?;
     let started = Instant::now();
     let source = source::open(&options.file, options.messages)?;
-    let running = Running::start(&config).await?;
+    let running = Running::start(Engines::open(&config).await?, &config);
     let seeded = tokio::select! {
         seeded = seed(&running, &source) => seeded,
         () = shutdown.soft().cancelled() => bail!("stopped; seed again, and it goes on where it was"),

@@ -1,8 +1,9 @@
 //! `parley serve`: from the engines up to the gateway, and down again.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
+use parley_engines::store::{Store, projection::Phase};
 use parley_gateway::gateway;
 use parley_persister::PersisterStatus;
 use parley_runtime::{
@@ -14,7 +15,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    config::Config,
+    config::{Config, LogUrl},
+    engines::{self, Engines},
     running::{self, Running},
     token_key,
 };
@@ -22,45 +24,101 @@ use crate::{
 /// Between two looks at how the persister is doing.
 const READINESS_LOOK: Duration = Duration::from_millis(100);
 
-/// Serves until it is told to end. Then the gateway drains, the persister stores what the log has, the log closes; a second signal ends it at once.
-pub(crate) async fn serve(config: Config) -> anyhow::Result<()> {
+/// Which parts run in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Roles {
+    /// Gateway and persister, on any engines.
+    Both,
+    /// A gateway beside others; the persister runs elsewhere.
+    Gateway,
+    /// A persister beside gateways.
+    Persister,
+}
+
+/// Serves until it is told to end. Then the gateway drains, the persister stores what an embedded log has, the log closes; a second signal ends it at once.
+pub(crate) async fn serve(config: Config, roles: Roles) -> anyhow::Result<()> {
+    if roles != Roles::Both {
+        engines::ensure_shared(&config)?;
+    }
     let shutdown = Shutdown::new(config.drain_deadline);
     shutdown.on_signals()?;
     let stopped = shutdown.hard().clone();
     tokio::select! {
-        ended = serve_until_drained(config, shutdown) => ended,
+        ended = serve_until_drained(config, roles, shutdown) => ended,
         () = stopped.cancelled() => bail!("stopped before everything was drained; what was acked is in the log"),
     }
 }
 
-async fn serve_until_drained(mut config: Config, shutdown: Shutdown) -> anyhow::Result<()> {
+async fn serve_until_drained(mut config: Config, roles: Roles, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = install_metrics()?;
-    let running = Running::start(&config).await?;
-    if !config.token_key_is_set {
-        config.gateway.token_key = token_key::load_or_make(&config.log.folder)?;
-    }
-    let listener = bind(config.gateway.listen, "PARLEY_LISTEN").await?;
-    let admin_listener = bind(config.admin_listen, "PARLEY_ADMIN_LISTEN").await?;
-    println!("listening on http://{}", listener.local_addr()?);
-    println!("admin listener on http://{}", admin_listener.local_addr()?);
-
+    let engines = Engines::open(&config).await?;
     let readiness = Readiness::new();
-    tokio::spawn(watch_persister(running.status(), readiness.part("persister")));
+    let admin_listener = bind(config.admin_listen, "PARLEY_ADMIN_LISTEN").await?;
+    let admin_address = admin_listener.local_addr()?;
     let admin_end = CancellationToken::new();
     let _admin_ends_with_this = admin_end.clone().drop_guard();
-    let admin = tokio::spawn(admin::serve(admin_listener, Admin { readiness, metrics, shutdown: shutdown.clone() }, admin_end.clone()));
+    let admin = Admin { readiness: readiness.clone(), metrics, shutdown: shutdown.clone() };
+    let admin = async {
+        let admin = tokio::spawn(admin::serve(admin_listener, admin, admin_end.clone()));
+        println!("admin listener on http://{admin_address}");
+        admin
+    };
 
-    let engines = gateway::Engines { log: running.engines.log.clone(), bus: running.engines.bus.clone(), store: running.engines.store.clone() };
-    let served = gateway::serve(config.gateway, engines, listener, shutdown.soft().clone()).await;
-    shutdown.drain();
-    if let Err(error) = running.caught_up().await {
-        tracing::warn!(%error, "ending with records that are in the log only; they are stored at the next start");
-    }
-    running.end().await;
+    let served = if roles == Roles::Persister {
+        let running = Running::start(engines, &config);
+        tokio::spawn(watch_persister(running.status(), readiness.part("persister")));
+        let admin = admin.await;
+        shutdown.soft().cancelled().await;
+        running.end().await;
+        (Ok(()), admin)
+    } else {
+        if !config.token_key_is_set {
+            ensure!(roles == Roles::Both, "PARLEY_TOKEN_KEY is not set: gateways beside each other share one");
+            config.gateway.token_key = token_key::load_or_make(&config.log.folder)?;
+        }
+        let listener = bind(config.gateway.listen, "PARLEY_LISTEN").await?;
+        println!("listening on http://{}", listener.local_addr()?);
+        let ports = gateway::Engines { log: engines.log.clone(), bus: engines.bus.clone(), store: engines.store.clone() };
+        if roles == Roles::Both {
+            let running = Running::start(engines, &config);
+            tokio::spawn(watch_persister(running.status(), readiness.part("persister")));
+            let admin = admin.await;
+            let served = gateway::serve(config.gateway, ports, listener, shutdown.soft().clone()).await;
+            shutdown.drain();
+            // What others append to a shared log is for their persisters as well.
+            if config.log_url == LogUrl::Embedded
+                && let Err(error) = running.caught_up().await
+            {
+                tracing::warn!(%error, "ending with records that are in the log only; they are stored at the next start");
+            }
+            running.end().await;
+            (served, admin)
+        } else {
+            tokio::spawn(watch_store(engines.store.clone(), readiness.part("store")));
+            let admin = admin.await;
+            let served = gateway::serve(config.gateway, ports, listener, shutdown.soft().clone()).await;
+            shutdown.drain();
+            engines.close().await;
+            (served, admin)
+        }
+    };
+    let (served, admin) = served;
     admin_end.cancel();
     admin.await.context("the admin listener")?.context("the admin listener")?;
     tracing::info!("everything is stored and closed");
     Ok(served?)
+}
+
+/// Not ready until the store has said once that partitions are open; a store that goes later takes nothing away from those who are here.
+async fn watch_store(store: Arc<dyn Store>, part: Part) {
+    loop {
+        match store.partitions().await {
+            Ok(partitions) if !partitions.is_empty() && partitions.iter().all(|state| state.phase == Phase::Open) => return part.ready(),
+            Ok(_) => part.not_ready("partitions are being opened"),
+            Err(error) => part.not_ready(error.to_string()),
+        }
+        tokio::time::sleep(READINESS_LOOK).await;
+    }
 }
 
 fn install_metrics() -> anyhow::Result<Metrics> {

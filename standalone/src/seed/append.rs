@@ -7,8 +7,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, bail};
 use parley_engines::{
-    log::{Appended, EnqueueError, LogReader, LogWriter, Receipt},
-    store::{Snapshot, timeline::Timeline},
+    log::{Appended, EnqueueError, LogWriter, Receipt},
+    store::Snapshot,
 };
 use parley_proto::{Body, Cursor, Kind, PartitionId, Record, RoomId, UserId, WINDOW, check, codec};
 
@@ -106,7 +106,7 @@ async fn hand_over(running: &Running, partition: PartitionId, records: &[Record]
 }
 
 /// Waits while the queue is full.
-async fn enqueue(log: &impl LogWriter, partition: PartitionId, record: &Record) -> Result<Receipt, EnqueueError> {
+async fn enqueue(log: &(impl LogWriter + ?Sized), partition: PartitionId, record: &Record) -> Result<Receipt, EnqueueError> {
     let bytes = codec::encode(record);
     loop {
         match log.enqueue(partition, record.room, bytes.clone()) {

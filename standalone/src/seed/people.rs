@@ -28,7 +28,7 @@ const BATCH: usize = 2_000;
 const PASSWORD_ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
 
 /// Makes the accounts, the rooms and the memberships that are not there yet.
-pub(super) async fn import(store: &impl Store, source: &Source, plan: &Plan) -> anyhow::Result<()> {
+pub(super) async fn import(store: &dyn Store, source: &Source, plan: &Plan) -> anyhow::Result<()> {
     let accounts: Vec<_> = source.people.iter().map(|person| account(person.user_name.clone(), &person.display_name, person.first_seen)).collect();
     let demo = account(DEMO_USER_NAME.to_owned(), "Demo", clock::now());
     for batch in accounts.chunks(BATCH).chain([&[demo.clone()][..]]) {
@@ -46,7 +46,7 @@ pub(super) async fn import(store: &impl Store, source: &Source, plan: &Plan) -> 
     Ok(())
 }
 
-async fn create_room(store: &impl Store, room: &DemoRoom, owner: UserId) -> anyhow::Result<()> {
+async fn create_room(store: &dyn Store, room: &DemoRoom, owner: UserId) -> anyhow::Result<()> {
     let DemoRoom { id, name, topic, created_at } = room.clone();
     match store.create_room(&NewRoom { id, name, topic, visibility: Visibility::Public, owner, created_at }).await? {
         RoomCreated::Created(_) => Ok(()),
@@ -68,7 +68,7 @@ fn account(user_name: String, display_name: &str, created_at: UnixMillis) -> Acc
 }
 
 /// Gives the demo person a new password, which only the caller knows.
-pub(super) async fn set_demo_password(store: &impl Store) -> anyhow::Result<String> {
+pub(super) async fn set_demo_password(store: &dyn Store) -> anyhow::Result<String> {
     let password = random_password();
     let passwords = Passwords::new(PasswordLimits::default())?;
     let hash = passwords.hash(&password).await.ok().context("hashing the demo password")?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Context;
-use parley_engines::store::rooms::Rooms;
+use parley_engines::store::Store;
 use parley_proto::{PartitionId, RoomId, UnixMillis};
 
 use super::{ids, source::Message};
@@ -68,7 +68,7 @@ impl Plan {
 }
 
 /// How many messages each room has by now.
-pub(super) async fn counted(store: &impl Rooms, rooms: Vec<DemoRoom>) -> anyhow::Result<Vec<(DemoRoom, u64)>> {
+pub(super) async fn counted(store: &dyn Store, rooms: Vec<DemoRoom>) -> anyhow::Result<Vec<(DemoRoom, u64)>> {
     let mut counted = Vec::with_capacity(rooms.len());
     for room in rooms {
         let stored = store.room(room.id).await?.with_context(|| format!("the room {} is gone", room.name))?;

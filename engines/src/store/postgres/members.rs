@@ -1,0 +1,133 @@
+//! Members in Postgres.
+
+use async_trait::async_trait;
+use parley_proto::{
+    RoomId, UnixMillis, UserId,
+    event::{EventName, MemberRow, Role},
+};
+
+use super::{
+    PostgresStore,
+    page::{cut, fetch_limit, id_edge},
+    roster::{self, StoredMember},
+};
+use crate::store::{
+    Direction, Page, PageRequest, StoreUnavailable,
+    rooms::{Members, Membership, MembershipChange},
+};
+
+#[async_trait]
+impl Members for PostgresStore {
+    async fn membership(&self, room: RoomId, user: UserId) -> Result<Option<Membership>, StoreUnavailable> {
+        self.call(async {
+            let mut connection = self.statement().await?;
+            let membership = roster::member(&mut connection, room, user).await?;
+            connection.done().await?;
+            Ok(membership)
+        })
+        .await
+    }
+
+    async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreUnavailable> {
+        self.call(async {
+            let mut connection = self.statement().await?;
+            let rows: Vec<StoredMember> =
+                sqlx::query_as("select room, user_id, role, joined_at, version from members where user_id = $1 and role is not null order by room")
+                    .bind(user.0)
+                    .fetch_all(&mut *connection)
+                    .await?;
+            connection.done().await?;
+            Ok(rows.into_iter().map(StoredMember::membership).collect())
+        })
+        .await
+    }
+
+    async fn join(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
+        self.call(self.change_membership(room, user, Some(Role::Member), now)).await
+    }
+
+    async fn leave(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
+        self.call(self.change_membership(room, user, None, now)).await
+    }
+
+    async fn import_members(&self, room: RoomId, users: &[UserId], now: UnixMillis) -> Result<(), StoreUnavailable> {
+        self.batch(async {
+            let mut tx = self.write_batch().await?;
+            let Some(version) = roster::bump_version(&mut tx, room).await? else {
+                return tx.rollback().await;
+            };
+            sqlx::query(
+                "insert into members (room, user_id, role, joined_at, version)
+                 select distinct $1::uuid, imported.user_id, 'member', $2::bigint, $3::bigint from unnest($4::uuid[]) as imported (user_id)
+                 on conflict (room, user_id) do update
+                 set role = excluded.role, joined_at = excluded.joined_at, version = excluded.version
+                 where members.role is null",
+            )
+            .bind(room.0)
+            .bind(now.0)
+            .bind(version)
+            .bind(users.iter().map(|user| user.0).collect::<Vec<_>>())
+            .execute(&mut *tx)
+            .await?;
+            sqlx::query("update rooms set member_count = (select count(*) from members where room = $1 and role is not null) where id = $1")
+                .bind(room.0)
+                .execute(&mut *tx)
+                .await?;
+            tx.done().await
+        })
+        .await
+    }
+
+    async fn members(&self, room: RoomId, page: &PageRequest<UserId>) -> Result<Page<Membership>, StoreUnavailable> {
+        let sql = match page.direction {
+            Direction::Forward => {
+                "select room, user_id, role, joined_at, version from members
+                 where room = $1 and role is not null and user_id > $2
+                 order by user_id
+                 limit $3"
+            }
+            Direction::Backward => {
+                "select room, user_id, role, joined_at, version from members
+                 where room = $1 and role is not null and user_id < $2
+                 order by user_id desc
+                 limit $3"
+            }
+        };
+        let start = id_edge(page.start.map(|user| user.0), page.direction);
+        self.call(async {
+            let mut connection = self.statement().await?;
+            let rows: Vec<StoredMember> = sqlx::query_as(sql).bind(room.0).bind(start).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
+            connection.done().await?;
+            Ok(cut(page, rows, StoredMember::membership))
+        })
+        .await
+    }
+}
+
+impl PostgresStore {
+    /// Makes the person a member with this role, or no member.
+    async fn change_membership(&self, id: RoomId, user: UserId, role: Option<Role>, now: UnixMillis) -> Result<MembershipChange, sqlx::Error> {
+        let mut tx = self.write().await?;
+        let Some(room) = roster::lock_room(&mut tx, id).await? else {
+            tx.rollback().await?;
+            return Ok(MembershipChange::NoRoom);
+        };
+        let before = roster::member(&mut tx, id, user).await?;
+        if before.is_some() == role.is_some() {
+            tx.rollback().await?;
+            return Ok(MembershipChange::Unchanged);
+        }
+        let event = roster::member_event(
+            if role.is_some() { EventName::Joined } else { EventName::Left },
+            room.version + 1,
+            &room,
+            MemberRow { user, role, joined_at: before.map_or(now, |membership| membership.joined_at) },
+        );
+        roster::apply(&mut tx, std::slice::from_ref(&event)).await?;
+        roster::announce(&mut tx, &event, user, now).await?;
+        tx.done().await?;
+        let role = role.or(before.map(|membership| membership.role)).unwrap_or(Role::Member);
+        let joined_at = before.map_or(now, |membership| membership.joined_at);
+        Ok(MembershipChange::Changed(Membership { room: id, user, role, joined_at, version: event.version }))
+    }
+}

@@ -1,0 +1,207 @@
+//! History in Postgres.
+
+use async_trait::async_trait;
+use parley_proto::{
+    Cid, Cursor, MessageId, PartitionId, Position, RoomId, UnixMillis, UserId,
+    item::{Item, ItemKind},
+};
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{PostgresStore, next_of, page::fetch_limit, sql};
+use crate::store::{
+    Snapshot, StoreUnavailable,
+    timeline::{Changes, Rows, RowsAt, Timeline},
+};
+
+#[derive(sqlx::FromRow)]
+struct MessageRow {
+    position: i64,
+    id: Uuid,
+    seq: Option<i64>,
+    rev: i64,
+    kind: String,
+    sender: Uuid,
+    cid: Uuid,
+    body: Option<String>,
+    sent_at: i64,
+    imported: bool,
+    edited: bool,
+    deleted: bool,
+}
+
+impl MessageRow {
+    fn item(self) -> Result<Item, sqlx::Error> {
+        let kind = match self.kind.as_str() {
+            "message" => ItemKind::Message,
+            "system" => ItemKind::System,
+            "removed" => ItemKind::Removed,
+            "archived" => ItemKind::Archived,
+            other => return Err(sqlx::Error::Decode(format!("{other} is not a kind of row").into())),
+        };
+        let body = match self.body {
+            None => serde_json::Value::Null,
+            Some(text) if kind == ItemKind::Message => serde_json::Value::String(text),
+            Some(json) => serde_json::from_str(&json).unwrap_or_default(),
+        };
+        Ok(Item {
+            position: sql::position(self.position),
+            kind,
+            id: MessageId(self.id),
+            sender: UserId(self.sender),
+            cid: Cid(self.cid),
+            target: None,
+            body,
+            sent_at: UnixMillis(self.sent_at),
+            rev: Some(sql::position(self.rev)),
+            seq: self.seq.map(sql::count),
+            imported: self.imported,
+            edited: self.edited,
+            deleted: self.deleted,
+        })
+    }
+}
+
+#[async_trait]
+impl Timeline for PostgresStore {
+    async fn rows(&self, room: RoomId, at: RowsAt, limit: usize) -> Result<Snapshot<Rows>, StoreUnavailable> {
+        self.call(async {
+            let mut tx = self.snapshot().await?;
+            let (next, last_seq) = reached(&mut tx, room).await?;
+            let slice = match at {
+                RowsAt::Newest => before(&mut tx, room, Cursor::LIMIT, limit).await?,
+                RowsAt::Before(cursor) => before(&mut tx, room, cursor, limit).await?,
+                RowsAt::From(cursor) => from(&mut tx, room, cursor, limit).await?,
+                RowsAt::Around(id) => around(&mut tx, room, id, limit).await?,
+            };
+            tx.done().await?;
+            Ok(Snapshot { next, value: Rows { items: slice.items, has_older: slice.has_older, has_newer: slice.has_newer, last_seq } })
+        })
+        .await
+    }
+
+    async fn changes(&self, room: RoomId, from: Cursor, limit: usize) -> Result<Snapshot<Changes>, StoreUnavailable> {
+        self.call(async {
+            let mut tx = self.snapshot().await?;
+            let (next, last_seq) = reached(&mut tx, room).await?;
+            let mut rows: Vec<MessageRow> = sqlx::query_as(
+                "select position, id, seq, rev, kind, sender, cid, body, sent_at, imported, edited, deleted from (
+                     (select * from messages where room = $1 and position >= $2 order by position limit $3)
+                     union all
+                     (select * from messages where room = $1 and rev > position and rev >= $2 and position < $2 order by rev limit $3)) changed
+                 order by rev
+                 limit $3",
+            )
+            .bind(room.0)
+            .bind(sql::int(from.0))
+            .bind(fetch_limit(limit))
+            .fetch_all(&mut *tx)
+            .await?;
+            tx.done().await?;
+            let truncated = rows.len() > limit;
+            rows.truncate(limit);
+            let items = rows.into_iter().map(MessageRow::item).collect::<Result<_, _>>()?;
+            Ok(Snapshot { next, value: Changes { items, truncated, last_seq } })
+        })
+        .await
+    }
+
+    async fn find(&self, partition: PartitionId, ids: &[MessageId]) -> Result<Snapshot<Vec<Option<Position>>>, StoreUnavailable> {
+        self.call(async {
+            let mut tx = self.snapshot().await?;
+            let next = next_of(&mut tx, partition).await?;
+            let found: Vec<(Option<Uuid>, Option<i64>)> = sqlx::query_as(
+                "select m.room, m.position
+                 from unnest($1::uuid[]) with ordinality as asked (id, n) left join messages m on m.id = asked.id
+                 order by asked.n",
+            )
+            .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
+            .fetch_all(&mut *tx)
+            .await?;
+            tx.done().await?;
+            let position = |row| match row {
+                (Some(room), Some(position)) if RoomId(room).partition() == partition => Some(sql::position(position)),
+                _ => None,
+            };
+            Ok(Snapshot { next, value: found.into_iter().map(position).collect() })
+        })
+        .await
+    }
+}
+
+struct Slice {
+    items: Vec<Item>,
+    has_older: bool,
+    has_newer: bool,
+}
+
+/// The nearest rows below the cursor.
+async fn before(tx: &mut PgConnection, room: RoomId, cursor: Cursor, limit: usize) -> Result<Slice, sqlx::Error> {
+    let mut rows: Vec<MessageRow> = sqlx::query_as(
+        "select position, id, seq, rev, kind, sender, cid, body, sent_at, imported, edited, deleted from messages
+         where room = $1 and position < $2
+         order by position desc
+         limit $3",
+    )
+    .bind(room.0)
+    .bind(sql::int(cursor.0))
+    .bind(fetch_limit(limit))
+    .fetch_all(&mut *tx)
+    .await?;
+    let has_older = rows.len() > limit;
+    rows.truncate(limit);
+    rows.reverse();
+    let has_newer: bool = sqlx::query_scalar("select exists (select 1 from messages where room = $1 and position >= $2)")
+        .bind(room.0)
+        .bind(sql::int(cursor.0))
+        .fetch_one(tx)
+        .await?;
+    Ok(Slice { items: rows.into_iter().map(MessageRow::item).collect::<Result<_, _>>()?, has_older, has_newer })
+}
+
+/// The nearest rows at or above the cursor.
+async fn from(tx: &mut PgConnection, room: RoomId, cursor: Cursor, limit: usize) -> Result<Slice, sqlx::Error> {
+    let mut rows: Vec<MessageRow> = sqlx::query_as(
+        "select position, id, seq, rev, kind, sender, cid, body, sent_at, imported, edited, deleted from messages
+         where room = $1 and position >= $2
+         order by position
+         limit $3",
+    )
+    .bind(room.0)
+    .bind(sql::int(cursor.0))
+    .bind(fetch_limit(limit))
+    .fetch_all(&mut *tx)
+    .await?;
+    let has_newer = rows.len() > limit;
+    rows.truncate(limit);
+    let has_older: bool = sqlx::query_scalar("select exists (select 1 from messages where room = $1 and position < $2)")
+        .bind(room.0)
+        .bind(sql::int(cursor.0))
+        .fetch_one(tx)
+        .await?;
+    Ok(Slice { items: rows.into_iter().map(MessageRow::item).collect::<Result<_, _>>()?, has_older, has_newer })
+}
+
+/// The row with this id, half of `limit` in front of it, the rest behind it.
+async fn around(tx: &mut PgConnection, room: RoomId, id: MessageId, limit: usize) -> Result<Slice, sqlx::Error> {
+    let position: Option<i64> =
+        sqlx::query_scalar("select position from messages where id = $1 and room = $2").bind(id.0).bind(room.0).fetch_optional(&mut *tx).await?;
+    let Some(position) = position else {
+        return Ok(Slice { items: Vec::new(), has_older: false, has_newer: false });
+    };
+    let older = before(tx, room, sql::cursor(position), limit / 2).await?;
+    let newer = from(tx, room, sql::cursor(position), limit - older.items.len()).await?;
+    let items = older.items.into_iter().chain(newer.items).collect();
+    Ok(Slice { items, has_older: older.has_older, has_newer: newer.has_newer })
+}
+
+/// The `next` of the room's partition, and the room's last `seq`.
+async fn reached(tx: &mut PgConnection, room: RoomId) -> Result<(Cursor, u64), sqlx::Error> {
+    let (next, last_seq): (Option<i64>, Option<i64>) =
+        sqlx::query_as("select (select next from partitions where partition = $1), (select last_seq from room_positions where room = $2)")
+            .bind(i32::from(room.partition().0))
+            .bind(room.0)
+            .fetch_one(tx)
+            .await?;
+    Ok((next.map_or(Cursor::ZERO, sql::cursor), last_seq.map_or(0, sql::count)))
+}
