@@ -8,7 +8,7 @@ PARLEY := $(or $(CARGO_TARGET_DIR),target)/debug/parley
 CLUSTER := $(or $(CARGO_TARGET_DIR),target)/debug/cluster
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json web/package.json -type f 2>/dev/null)
 
-export PARLEY_WEB_DIR ?= web/dist
+export PARLEY_WEB_DIR ?= $(CURDIR)/web/dist
 
 .PHONY: help
 help: ## Show the targets
@@ -44,7 +44,7 @@ check: web/node_modules/.package-lock.json ## Formatting, lints, documentation, 
 	@scripts/doctor check
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
+	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items
 	cd web && npm run check
 	shellcheck scripts/* .ci/*
 

@@ -47,6 +47,11 @@ pub fn is_paused(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| stat.state == 'T')
 }
 
+/// Whether SIGSTOP holds the process and everything it started. A child that has ended does nothing either, though a paused parent leaves it a zombie.
+pub fn is_tree_paused(pid: u32) -> bool {
+    is_paused(pid) && tree(pid).into_iter().all(|pid| stat(pid).is_none_or(|stat| matches!(stat.state, 'T' | 'Z' | 'X')))
+}
+
 /// The process and everything that it and its children started, parents first.
 pub fn tree(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = fs::read_dir("/proc")

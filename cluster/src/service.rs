@@ -183,7 +183,7 @@ impl Service {
 
     pub fn status(&self) -> Status {
         let inner = self.shared.lock();
-        let paused = matches!(inner.state, State::Running { pid } if process::tree(pid).into_iter().all(process::is_paused));
+        let paused = matches!(inner.state, State::Running { pid } if process::is_tree_paused(pid));
         Status { state: inner.state, paused, restarts: inner.restarts, last_end: inner.last_end.clone() }
     }
 
@@ -248,6 +248,8 @@ impl Service {
         let until = Instant::now() + KILL_DEADLINE;
         while self.running() == Some(start) && !self.status().paused && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(1));
+            // What it started between our look at its children and its own stop is still going.
+            self.signal_tree(Signal::STOP)?;
         }
         Ok(())
     }

@@ -52,61 +52,84 @@ pub(crate) async fn serve(config: Config, roles: Roles) -> anyhow::Result<()> {
 async fn serve_until_drained(mut config: Config, roles: Roles, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = install_metrics()?;
     let engines = Engines::open(&config).await?;
-    let readiness = Readiness::new();
     let admin_listener = bind(config.admin_listen, "PARLEY_ADMIN_LISTEN").await?;
-    let admin_address = admin_listener.local_addr()?;
+    let listener = match roles {
+        Roles::Persister => None,
+        Roles::Both | Roles::Gateway => Some(bind(config.gateway.listen, "PARLEY_LISTEN").await?),
+    };
+    if listener.is_some() && !config.token_key_is_set {
+        ensure!(roles == Roles::Both, "PARLEY_TOKEN_KEY is not set: gateways beside each other share one");
+        config.gateway.token_key = token_key::load_or_make(&config.log.folder)?;
+    }
+
+    let ports = gateway::Engines { log: engines.log.clone(), bus: engines.bus.clone(), store: engines.store.clone() };
+    let readiness = Readiness::new();
+    let backend = Backend::start(engines, roles, &config, &readiness);
     let admin_end = CancellationToken::new();
     let _admin_ends_with_this = admin_end.clone().drop_guard();
-    let admin = Admin { readiness: readiness.clone(), metrics, shutdown: shutdown.clone() };
-    let admin = async {
-        let admin = tokio::spawn(admin::serve(admin_listener, admin, admin_end.clone()));
-        println!("admin listener on http://{admin_address}");
-        admin
-    };
+    if let Some(listener) = &listener {
+        say_where("listening", listener)?;
+    }
+    say_where("admin listener", &admin_listener)?;
+    let admin = Admin { readiness, metrics, shutdown: shutdown.clone() };
+    let admin = tokio::spawn(admin::serve(admin_listener, admin, admin_end.clone()));
 
-    let served = if roles == Roles::Persister {
-        let running = Running::start(engines, &config);
-        tokio::spawn(watch_persister(running.status(), readiness.part("persister")));
-        let admin = admin.await;
-        shutdown.soft().cancelled().await;
-        running.end().await;
-        (Ok(()), admin)
-    } else {
-        if !config.token_key_is_set {
-            ensure!(roles == Roles::Both, "PARLEY_TOKEN_KEY is not set: gateways beside each other share one");
-            config.gateway.token_key = token_key::load_or_make(&config.log.folder)?;
-        }
-        let listener = bind(config.gateway.listen, "PARLEY_LISTEN").await?;
-        println!("listening on http://{}", listener.local_addr()?);
-        let ports = gateway::Engines { log: engines.log.clone(), bus: engines.bus.clone(), store: engines.store.clone() };
-        if roles == Roles::Both {
-            let running = Running::start(engines, &config);
-            tokio::spawn(watch_persister(running.status(), readiness.part("persister")));
-            let admin = admin.await;
-            let served = gateway::serve(config.gateway, ports, listener, shutdown.soft().clone()).await;
-            shutdown.drain();
-            // What others append to a shared log is for their persisters as well.
-            if config.log_url == LogUrl::Embedded
-                && let Err(error) = running.caught_up().await
-            {
-                tracing::warn!(%error, "ending with records that are in the log only; they are stored at the next start");
-            }
-            running.end().await;
-            (served, admin)
-        } else {
-            tokio::spawn(watch_store(engines.store.clone(), readiness.part("store")));
-            let admin = admin.await;
-            let served = gateway::serve(config.gateway, ports, listener, shutdown.soft().clone()).await;
-            shutdown.drain();
-            engines.close().await;
-            (served, admin)
+    let served = match listener {
+        Some(listener) => gateway::serve(config.gateway, ports, listener, shutdown.soft().clone()).await,
+        None => {
+            shutdown.soft().cancelled().await;
+            Ok(())
         }
     };
-    let (served, admin) = served;
+    // A gateway that failed takes its persister along.
+    shutdown.drain();
+    backend.end(roles, &config.log_url).await;
     admin_end.cancel();
     admin.await.context("the admin listener")?.context("the admin listener")?;
     tracing::info!("everything is stored and closed");
     Ok(served?)
+}
+
+/// What is behind a gateway in this process.
+#[derive(Debug)]
+enum Backend {
+    /// Engines alone: the persister runs elsewhere.
+    Engines(Engines),
+    Persisted(Running),
+}
+
+impl Backend {
+    fn start(engines: Engines, roles: Roles, config: &Config, readiness: &Readiness) -> Self {
+        if roles == Roles::Gateway {
+            tokio::spawn(watch_store(engines.store.clone(), readiness.part("store")));
+            return Self::Engines(engines);
+        }
+        let running = Running::start(engines, config);
+        tokio::spawn(watch_persister(running.status(), readiness.part("persister")));
+        Self::Persisted(running)
+    }
+
+    async fn end(self, roles: Roles, log: &LogUrl) {
+        match self {
+            Self::Engines(engines) => engines.close().await,
+            Self::Persisted(running) => {
+                // What others append to a shared log is for their persisters as well.
+                if roles == Roles::Both
+                    && *log == LogUrl::Embedded
+                    && let Err(error) = running.caught_up().await
+                {
+                    tracing::warn!(%error, "ending with records that are in the log only; they are stored at the next start");
+                }
+                running.end().await;
+            }
+        }
+    }
+}
+
+/// On standard output, for people and for whoever started the process on port 0.
+fn say_where(what: &str, listener: &TcpListener) -> anyhow::Result<()> {
+    println!("{what} on http://{}", listener.local_addr()?);
+    Ok(())
 }
 
 /// Not ready until the store has said once that partitions are open; a store that goes later takes nothing away from those who are here.

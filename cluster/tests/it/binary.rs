@@ -14,7 +14,15 @@ use crate::assert_gone;
 fn cluster(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_cluster"));
     // Far from what a person or another test would use.
-    command.arg("--dir").arg(dir).args(args).env("GATEWAYS", "0").env("PERSISTERS", "0").env("PARLEY_PORT_BASE", "19000").env("WEB_PORT", "19099");
+    command
+        .arg("--dir")
+        .arg(dir)
+        .args(args)
+        .env("GATEWAYS", "0")
+        .env("PERSISTERS", "0")
+        .env("PARLEY_PORT_BASE", "19000")
+        .env("WEB_PORT", "19099")
+        .env_remove("PARLEY_WEB_DIR");
     command
 }
 

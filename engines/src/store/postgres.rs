@@ -215,11 +215,10 @@ fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration) -> 
 /// Whether this server and this database can serve at all.
 async fn look(options: &PgConnectOptions) -> Result<(), OpenError> {
     let mut connection = options.connect().await?;
-    let (number, version, encoding): (i32, String, String) = sqlx::query_as(
-        "select current_setting('server_version_num')::integer, current_setting('server_version'), current_setting('server_encoding')",
-    )
-    .fetch_one(&mut connection)
-    .await?;
+    let (number, version, encoding): (i32, String, String) =
+        sqlx::query_as("select current_setting('server_version_num')::integer, current_setting('server_version'), current_setting('server_encoding')")
+            .fetch_one(&mut connection)
+            .await?;
     connection.close().await?;
     match encoding.as_str() {
         _ if number < SERVER_MIN => Err(OpenError::ServerTooOld(version)),

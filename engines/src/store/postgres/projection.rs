@@ -98,13 +98,7 @@ struct StoredOutboxRow {
 
 impl StoredOutboxRow {
     fn outbox_row(self) -> OutboxRow {
-        OutboxRow {
-            id: Cid(self.id),
-            room: RoomId(self.room),
-            sender: UserId(self.sender),
-            body: self.body,
-            created_at: UnixMillis(self.created_at),
-        }
+        OutboxRow { id: Cid(self.id), room: RoomId(self.room), sender: UserId(self.sender), body: self.body, created_at: UnixMillis(self.created_at) }
     }
 }
 
@@ -153,12 +147,8 @@ impl Projection for PostgresStore {
                     .fetch_all(&mut *connection)
                     .await?;
             connection.done().await?;
-            let letter = |(position, reason, bytes): (i64, String, Vec<u8>)| DeadLetter {
-                partition,
-                position: sql::position(position),
-                reason,
-                bytes: bytes.into(),
-            };
+            let letter =
+                |(position, reason, bytes): (i64, String, Vec<u8>)| DeadLetter { partition, position: sql::position(position), reason, bytes: bytes.into() };
             Ok(rows.into_iter().map(letter).collect())
         })
         .await

@@ -119,8 +119,7 @@ impl Rooms for PostgresStore {
         };
         self.call(async {
             let mut connection = self.statement().await?;
-            let rows: Vec<StoredRoom> =
-                sqlx::query_as(sql).bind(query).bind(number).bind(id).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
+            let rows: Vec<StoredRoom> = sqlx::query_as(sql).bind(query).bind(number).bind(id).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
             connection.done().await?;
             Ok(cut(page, rows, StoredRoom::room))
         })

@@ -57,13 +57,7 @@ pub(super) struct StoredMember {
 
 impl StoredMember {
     pub(super) fn membership(self) -> Membership {
-        Membership {
-            room: RoomId(self.room),
-            user: UserId(self.user_id),
-            role: role(&self.role),
-            joined_at: UnixMillis(self.joined_at),
-            version: self.version,
-        }
+        Membership { room: RoomId(self.room), user: UserId(self.user_id), role: role(&self.role), joined_at: UnixMillis(self.joined_at), version: self.version }
     }
 }
 

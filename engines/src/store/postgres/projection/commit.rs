@@ -146,10 +146,8 @@ async fn load_votes(tx: &mut PgConnection, needs: &Needs, known: &mut Known) -> 
     known.votes.extend(
         votes.into_iter().map(|(message, user, position, value)| ((MessageId(message), UserId(user)), Vote { position: sql::position(position), value })),
     );
-    let tallies: Vec<TallyRow> = sqlx::query_as("select message, room, position, sum, count, tally_rev from tallies where message = any($1)")
-        .bind(&messages)
-        .fetch_all(tx)
-        .await?;
+    let tallies: Vec<TallyRow> =
+        sqlx::query_as("select message, room, position, sum, count, tally_rev from tallies where message = any($1)").bind(&messages).fetch_all(tx).await?;
     known.tallies.extend(tallies.into_iter().map(|row| {
         let tally = Tally {
             room: RoomId(row.room),
