@@ -25,6 +25,7 @@ scenario('axe finds nothing on any screen, in both themes, on a desktop and on a
         const where = `${screen.name}, ${viewport.width} px, ${colorScheme}`
         found.push(...(await violations(page)).map((violation) => `${where}: ${violation}`))
       }
+      await screen.close?.(page)
     }
   }
   assert.deepEqual(found, [])

@@ -65,7 +65,7 @@ try {
 console.log(`${count} pictures in ${folder}`)
 
 /** @param {Screen} screen @param {Page} page */
-async function picture({ name, open }, page) {
+async function picture({ name, open, close }, page) {
   for (const viewport of [DESKTOP, PHONE]) {
     await page.setViewportSize(viewport)
     await open(page)
@@ -75,6 +75,7 @@ async function picture({ name, open }, page) {
       await page.screenshot({ path: joined(folder, `${name}-${viewport.width}-${colorScheme}.png`), caret: 'hide' })
       count++
     }
+    await close?.(page)
   }
 }
 

@@ -1,9 +1,11 @@
 import { Client } from './api.mjs'
 import { composer } from './conversation.mjs'
+import { details } from './debug.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {{ garden: string, others: string[], bo: Client, chidi: Client }} Place */
-/** @typedef {{ name: string, signedIn: boolean, open: (page: Page) => Promise<unknown> }} Screen */
+/** `close` puts away what would stand on the next screen. */
+/** @typedef {{ name: string, signedIn: boolean, open: (page: Page) => Promise<unknown>, close?: (page: Page) => Promise<unknown> }} Screen */
 
 /**
  * Two people, a few rooms, and a conversation that a third can join.
@@ -88,5 +90,16 @@ export const screens = ({ garden }) => [
       await page.goto(`/rooms/${garden}`)
       await page.getByText('Ten it is.').waitFor()
     },
+  },
+  {
+    name: 'connection-details',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto(`/rooms/${garden}`)
+      await page.getByText('Ten it is.').waitFor()
+      if (!(await details(page).isVisible())) await page.keyboard.press('Control+Shift+Period')
+      await details(page).getByText('connected').waitFor()
+    },
+    close: (page) => page.keyboard.press('Control+Shift+Period'),
   },
 ]

@@ -1,7 +1,10 @@
 import { useQuery } from '@tanstack/react-query'
-import { Outlet, useLocation } from '@tanstack/react-router'
+import { Outlet, useLocation, useParams } from '@tanstack/react-router'
 import { ConnectionBanner } from '@/features/connection/connection-banner'
 import { forgetDrafts } from '@/features/conversation/drafts'
+import { focusComposer } from '@/features/conversation/focus-composer'
+import { DebugPanel } from '@/features/debug/debug-panel'
+import { toggleDebugPanel, useDebugPanelKey, useDebugPanelShown } from '@/features/debug/shown'
 import { ProfileMenu } from '@/features/profile/profile-menu'
 import { Sidebar } from '@/features/rooms/sidebar'
 import type { User } from '@/shared/api/types'
@@ -30,6 +33,7 @@ function SignedIn({ me }: { me: User }) {
             leave(false)
           }}
         />
+        <Debug />
       </div>
     </LiveContext>
   )
@@ -41,12 +45,28 @@ function Panes({ onSignedOut }: { onSignedOut(): void }) {
   return (
     <main className="flex min-h-0 flex-1">
       <div className={`w-full shrink-0 border-line md:block md:w-[264px] md:border-r ${atList ? '' : 'hidden'}`}>
-        <Sidebar footer={<ProfileMenu onSignedOut={onSignedOut} />} />
+        <Sidebar footer={<ProfileMenu onSignedOut={onSignedOut} onDebug={toggleDebugPanel} />} />
       </div>
       <div className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
         <Outlet />
       </div>
     </main>
+  )
+}
+
+function Debug() {
+  const { roomId } = useParams({ strict: false })
+  useDebugPanelKey()
+  if (!useDebugPanelShown()) return null
+  return (
+    <DebugPanel
+      room={roomId}
+      onClose={() => {
+        toggleDebugPanel()
+        // On touch screens this would raise the keyboard.
+        if (matchMedia('(pointer: fine)').matches) focusComposer()
+      }}
+    />
   )
 }
 

@@ -16,7 +16,14 @@ const themes = [
   ['system', 'As the system'],
 ] as const
 
-export function ProfileMenu({ onSignedOut }: { onSignedOut(): void }) {
+const debugKeys = /Mac|iP/.test(navigator.platform) ? '⌘⇧.' : 'Ctrl+Shift+.'
+
+interface Props {
+  onSignedOut(): void
+  onDebug(): void
+}
+
+export function ProfileMenu({ onSignedOut, onDebug }: Props) {
   const live = useLive()
   const me = usePerson(live.me.id) ?? live.me
   const theme = useStore(themeStore, (state) => state.theme)
@@ -38,6 +45,9 @@ export function ProfileMenu({ onSignedOut }: { onSignedOut(): void }) {
         <MenuLine />
         <MenuRadio label="Theme" value={theme} options={themes} onChange={setTheme} />
         <MenuLine />
+        <MenuItem onSelect={onDebug} keys={debugKeys}>
+          Connection details
+        </MenuItem>
         <MenuItem onSelect={() => (unsent > 0 ? setDialog('sign-out') : signOut.mutate())}>Sign out</MenuItem>
       </Menu>
       {signOut.error ? (

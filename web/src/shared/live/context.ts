@@ -15,6 +15,7 @@ export function useConnection<T>(select: (state: ConnectionState) => T): T {
   return useStore(useLive().connection, select)
 }
 
+export const useLink = () => useStore(useLive().link)
 export const usePeople = () => useStore(useLive().people, (state) => state.users)
 export const usePerson = (id: string | null | undefined) =>
   useStore(useLive().people, (state) => (id ? state.users[id] : undefined))

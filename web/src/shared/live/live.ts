@@ -11,6 +11,7 @@ import { advanced, raised, replaced, replayed, storedBelow, type Timeline } from
 import { createActivity } from './activity'
 import { newCid } from './cid'
 import { createHistory } from './history'
+import { createLink } from './link'
 import { createPeople } from './people'
 import { createSeen } from './seen'
 import { createSubscriptions } from './subscriptions'
@@ -25,6 +26,7 @@ export interface LiveEvents {
 /** Everything that moves without being asked for, for one signed-in person. React only watches its stores. */
 export async function createLive(me: User, events: LiveEvents) {
   const connection = createStore<ConnectionState>(() => idle)
+  const link = createLink(() => client)
   const people = createPeople()
   const timelines = createTimelines()
   const seen = createSeen(me.id)
@@ -39,6 +41,7 @@ export async function createLive(me: User, events: LiveEvents) {
     random: Math.random,
     resume: () => subscriptions.resume(),
     onWelcome: (frame) => {
+      link.welcomed(frame)
       people.learn([frame.user])
       for (const room of outbox.rooms()) {
         subscriptions.pin(room)
@@ -54,6 +57,7 @@ export async function createLive(me: User, events: LiveEvents) {
       }
       connection.setState(state, true)
     },
+    onAnswer: link.answered,
   })
   const subscriptions = createSubscriptions(() => client, timelines)
   const history = createHistory(() => client, timelines, apply)
@@ -117,6 +121,7 @@ export async function createLive(me: User, events: LiveEvents) {
     switch (frame.type) {
       case 'subscribed':
       case 'resync':
+        if (frame.type === 'resync') link.resynced()
         timelines.setGone(frame.room, false)
         apply(frame.room, replaced(frame, knownSeq.get(frame.room)), frame.items)
         break
@@ -156,6 +161,9 @@ export async function createLive(me: User, events: LiveEvents) {
   return {
     me,
     connection,
+    link: link.store,
+    /** Keeps the round trip fresh for as long as somebody reads it. */
+    measure: link.measure,
     people: people.store,
     needPeople: people.need,
     learnPeople: people.learn,

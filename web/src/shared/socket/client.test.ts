@@ -37,6 +37,7 @@ function started(refresh: () => Promise<RefreshOutcome> = async () => 'ok') {
   const sockets: FakeSocket[] = []
   const states: ConnectionState[] = []
   const frames: ServerFrame[] = []
+  const answers: [string, number][] = []
   const client = new SocketClient({
     open: () => {
       const socket = new FakeSocket()
@@ -49,6 +50,7 @@ function started(refresh: () => Promise<RefreshOutcome> = async () => 'ok') {
     onWelcome: () => {},
     onFrame: (frame) => frames.push(frame),
     onState: (state) => states.push(state),
+    onAnswer: (asked, ms) => answers.push([asked, ms]),
   })
   client.start()
   const last = () => sockets.at(-1) as FakeSocket
@@ -56,7 +58,7 @@ function started(refresh: () => Promise<RefreshOutcome> = async () => 'ok') {
     last().open()
     last().welcome()
   }
-  return { client, sockets, states, frames, last, connected }
+  return { client, sockets, states, frames, answers, last, connected }
 }
 
 beforeEach(() => void vi.useFakeTimers())
@@ -82,6 +84,22 @@ test('a request gets the answer with its number, and gives up after its deadline
   const late = expect(client.request({ type: 'unsubscribe', room: 'r' }, 1_000)).rejects.toThrow(RequestLost)
   await vi.advanceTimersByTimeAsync(1_000)
   await late
+})
+
+test('how long an answer took is told with what was asked; no answer has no time', async () => {
+  const { client, last, connected, answers } = started()
+  connected()
+  const lost = expect(client.request({ type: 'unsubscribe', room: 'r' }, 100)).rejects.toThrow(RequestLost)
+  await vi.advanceTimersByTimeAsync(100)
+  await lost
+  void client.request({ type: 'unsubscribe', room: 'r' }, 1_000)
+  const { ref } = last().sent.at(-1) as { ref: number }
+  await vi.advanceTimersByTimeAsync(30)
+  last().receive({ type: 'unsubscribed', ref, room: 'r' })
+  expect(answers).toEqual([
+    ['hello', 0],
+    ['unsubscribe', 30],
+  ])
 })
 
 test('a lost connection rejects what waits, and comes back after its delay', async () => {

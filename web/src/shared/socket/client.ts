@@ -24,6 +24,8 @@ export interface SocketDeps {
   onWelcome(frame: FrameOf<'welcome'>): void
   onFrame(frame: ServerFrame): void
   onState(state: ConnectionState): void
+  /** How long an answer took, from the frame that asked. */
+  onAnswer?(asked: ClientFrame['type'], ms: number): void
 }
 
 export interface ConnectionState {
@@ -38,6 +40,8 @@ export const idle: ConnectionState = { phase: 'idle', offlineSince: null, nextTr
 export class RequestLost extends Error {}
 
 interface Waiting {
+  asked: ClientFrame['type']
+  at: number
   resolve(frame: ServerFrame): void
   reject(error: Error): void
   timer: ReturnType<typeof setTimeout>
@@ -94,7 +98,7 @@ export class SocketClient {
     const ref = ++this.ref
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => this.settle(ref)?.reject(new RequestLost('timeout')), deadlineMs)
-      this.waiting.set(ref, { resolve, reject, timer })
+      this.waiting.set(ref, { asked: frame.type, at: performance.now(), resolve, reject, timer })
       socket.send(JSON.stringify({ ...frame, ref }))
     })
   }
@@ -136,7 +140,7 @@ export class SocketClient {
       this.retryTimer = setTimeout(() => this.reconnect(), frame.reconnect_after_ms)
     }
     const ref = 'ref' in frame ? frame.ref : null
-    if (ref !== null && ref !== undefined) this.settle(ref)?.resolve(frame)
+    if (ref !== null && ref !== undefined) this.answer(ref, frame)
     this.deps.onFrame(frame)
   }
 
@@ -191,6 +195,13 @@ export class SocketClient {
     clearTimeout(this.settleTimer)
     if (code !== undefined) socket?.close(code)
     for (const ref of [...this.waiting.keys()]) this.settle(ref)?.reject(new RequestLost('closed'))
+  }
+
+  private answer(ref: number, frame: ServerFrame): void {
+    const waiting = this.settle(ref)
+    if (!waiting) return
+    this.deps.onAnswer?.(waiting.asked, performance.now() - waiting.at)
+    waiting.resolve(frame)
   }
 
   private settle(ref: number): Waiting | undefined {

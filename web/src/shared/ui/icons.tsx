@@ -54,6 +54,12 @@ export const AlertIcon = icon(
     <path d="M10 6.5v4M10 13.2v.1" />
   </>,
 )
+export const CopyIcon = icon(
+  <>
+    <rect x="7.5" y="7.5" width="9" height="9" rx="1.5" />
+    <path d="M12.5 4.5V4A1.5 1.5 0 0 0 11 2.5H4A1.5 1.5 0 0 0 2.5 4v7A1.5 1.5 0 0 0 4 12.5h.5" />
+  </>,
+)
 export const CloseIcon = icon(<path d="m5 5 10 10M15 5 5 15" />)
 export const PeopleIcon = icon(
   <>

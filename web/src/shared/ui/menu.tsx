@@ -33,10 +33,19 @@ export function Menu({
 const row =
   'flex min-h-11 items-center gap-2.5 rounded-lg px-2.5 text-sm outline-none select-none data-highlighted:bg-hover md:min-h-8'
 
-export function MenuItem({ onSelect, danger, children }: { onSelect(): void; danger?: boolean; children: ReactNode }) {
+interface ItemProps {
+  onSelect(): void
+  danger?: boolean
+  /** The keys that do the same, where there is a keyboard. */
+  keys?: string
+  children: ReactNode
+}
+
+export function MenuItem({ onSelect, danger, keys, children }: ItemProps) {
   return (
     <Radix.Item onSelect={onSelect} className={`${row} ${danger ? 'text-danger' : ''}`}>
       {children}
+      {keys ? <kbd className="ml-auto hidden pl-4 font-sans text-xs text-soft md:inline">{keys}</kbd> : null}
     </Radix.Item>
   )
 }
