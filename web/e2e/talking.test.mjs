@@ -1,27 +1,14 @@
 import assert from 'node:assert/strict'
-import { Client, PASSWORD } from './support/api.mjs'
+import { Client } from './support/api.mjs'
 import { atEnd, banner, composer, log, readThrough, say, settled, shows, texts } from './support/conversation.mjs'
+import { signUpAndMeet } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 
 scenario('two people sign up, meet in a public room and read the same rows, once, in the same order', async (world) => {
   const [ada, bo] = [await world.window(), await world.window()]
-  await signUp(ada, 'ada', 'Ada')
-  await signUp(bo, 'bo', 'Bo')
-
-  await ada.getByRole('main').getByRole('button', { name: 'Create a room' }).click()
-  await ada.getByLabel('Name', { exact: true }).fill('Harbour')
-  await ada.getByLabel('Topic').fill('Boats, tides and tea')
-  await ada.getByRole('button', { name: 'Create room' }).click()
-  await ada.getByRole('heading', { name: 'Harbour', level: 1 }).waitFor()
-
-  await bo.getByRole('main').getByRole('link', { name: 'Browse rooms' }).last().click()
-  await bo.getByRole('searchbox', { name: 'Search public rooms' }).fill('harb')
-  await bo.getByRole('button', { name: 'Join Harbour' }).click()
-  await bo.getByRole('heading', { name: 'Harbour', level: 1 }).waitFor()
-  await composer(bo).waitFor()
-  await log(ada).getByText('Bo joined').waitFor()
+  await signUpAndMeet(ada, bo)
 
   const said = []
   for (let turn = 1; turn <= 6; turn++) {
@@ -132,17 +119,6 @@ scenario('what was written offline survives a reload of the page and is sent onc
   await ada.waitForTimeout(1_000)
   assert.deepEqual(texts(await readThrough(bo)), expected, 'nothing is sent again after another reload')
 })
-
-/** @param {Page} page @param {string} userName @param {string} displayName */
-async function signUp(page, userName, displayName) {
-  await page.goto('/')
-  await page.getByRole('link', { name: 'Create account' }).click()
-  await page.getByLabel('User name').fill(userName)
-  await page.getByLabel('Display name').fill(displayName)
-  await page.getByLabel('Password').fill(PASSWORD)
-  await page.getByRole('button', { name: 'Create account' }).click()
-  await page.waitForURL('**/rooms')
-}
 
 /** @param {import('./support/world.mjs').World} world */
 async function sharedRoom(world) {

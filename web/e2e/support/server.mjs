@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 
-const binary = process.env.PARLEY_BIN ?? fileURLToPath(new URL('../../../target/debug/parley', import.meta.url))
-const dist = fileURLToPath(new URL('../../dist', import.meta.url))
+export const binary = process.env.PARLEY_BIN ?? fileURLToPath(new URL('../../../target/debug/parley', import.meta.url))
+export const dist = fileURLToPath(new URL('../../dist', import.meta.url))
 const START_MS = 20_000
 const STOP_MS = 15_000
 const LOG_LINES = 40

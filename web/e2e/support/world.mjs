@@ -25,15 +25,23 @@ export const launchBrowser = () =>
 export const DESKTOP = { width: 1280, height: 800 }
 export const PHONE = { width: 390, height: 844 }
 
-/** A server and a browser, both for one test, and what went wrong in its pages. */
+/** What a world needs of what serves it: one server, or a whole cluster. */
+/** @typedef {{ url: string, log: () => string, stop: () => Promise<void> }} Host */
+
+/**
+ * A server and a browser, both for one test, and what went wrong in its pages.
+ * @template {Host} [S=Server]
+ */
 export class World {
   /** @type {Page[]} */
   pages = []
   /** Errors that no page may ever have. @type {string[]} */
   faults = []
+  /** For people, beside the result. @type {(text: string) => void} */
+  tell = () => {}
 
   /**
-   * @param {Server} server
+   * @param {S} server
    * @param {import('playwright-core').Browser} browser
    */
   constructor(server, browser) {
@@ -43,7 +51,15 @@ export class World {
 
   /** @param {{ folder?: string }} [options] */
   static async start({ folder } = {}) {
-    const server = await Server.start(folder)
+    return World.on(await Server.start(folder))
+  }
+
+  /**
+   * @template {Host} S
+   * @param {S} server
+   * @returns {Promise<World<S>>}
+   */
+  static async on(server) {
     try {
       return new World(server, await launchBrowser())
     } catch (error) {
@@ -92,8 +108,11 @@ export class World {
   }
 
   async end() {
-    await this.browser.close()
-    await this.server.stop()
+    try {
+      await this.browser.close()
+    } finally {
+      await this.server.stop()
+    }
   }
 
   /**
@@ -118,9 +137,20 @@ let pictures = null
  * @param {string} sentence
  * @param {(world: World) => Promise<void>} run
  */
-export function scenario(sentence, run) {
-  test(sentence, { timeout: 90_000 }, async (t) => {
-    const world = await World.start()
+export const scenario = (sentence, run) => scenarioOn(() => Server.start(), 90_000, sentence, run)
+
+/**
+ * The same on something else than one server.
+ * @template {Host} S
+ * @param {() => Promise<S>} start
+ * @param {number} timeout
+ * @param {string} sentence
+ * @param {(world: World<S>) => Promise<void>} run
+ */
+export function scenarioOn(start, timeout, sentence, run) {
+  test(sentence, { timeout }, async (t) => {
+    const world = await World.on(await start())
+    world.tell = (text) => t.diagnostic(text)
     try {
       await run(world)
       if (world.faults.length > 0) throw new Error(`faults in the page:\n${world.faults.join('\n')}`)
