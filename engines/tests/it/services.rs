@@ -13,6 +13,7 @@ use std::{
 use tempfile::TempDir;
 
 pub(crate) mod kafka;
+pub(crate) mod postgres;
 pub(crate) mod redis;
 
 const UP_DEADLINE: Duration = Duration::from_secs(60);

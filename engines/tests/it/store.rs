@@ -3,10 +3,19 @@
 mod accounts;
 mod fixture;
 mod model;
+mod postgres;
 mod projection;
 mod rooms;
 mod sqlite;
 mod timeline;
+
+/// An engine on a database of its own.
+trait Engine {
+    fn store(&self) -> fixture::AnyStore;
+
+    /// What the log has made of the tables, as [`model::Model::tables`] has it.
+    async fn tables(&self) -> Vec<String>;
+}
 
 macro_rules! contract {
     ($engine:ident: $($group:ident { $($rule:ident,)* })*) => {
@@ -14,7 +23,7 @@ macro_rules! contract {
             $(#[tokio::test]
             async fn $rule() {
                 let engine = crate::store::$engine::engine().await;
-                crate::store::$group::$rule(engine.store()).await;
+                crate::store::$group::$rule(crate::store::Engine::store(&engine)).await;
             })*
         })*
     };
@@ -25,6 +34,7 @@ macro_rules! whole_contract {
         contract! { $engine:
             accounts {
                 a_user_name_is_taken_once_whatever_its_case,
+                a_user_name_that_many_want_at_once_is_given_to_one,
                 an_import_creates_only_what_is_missing,
                 a_profile_changes_only_where_asked,
                 a_password_is_replaced,
@@ -37,6 +47,7 @@ macro_rules! whole_contract {
             rooms {
                 a_new_room_has_its_creator_as_owner_and_an_event_in_the_outbox,
                 public_names_are_unique_when_folded_and_private_ones_are_not_claimed,
+                a_public_name_that_many_want_at_once_is_given_to_one,
                 joining_and_leaving_are_idempotent_and_leave_their_events_in_order,
                 many_joins_at_once_get_one_version_each,
                 imported_members_count_and_have_no_event,
@@ -66,11 +77,21 @@ macro_rules! whole_contract {
                 dead_letters_keep_reason_and_bytes,
                 the_same_id_twice_is_refused_as_a_whole,
                 records_of_an_unknown_room_are_kept,
+                a_call_that_is_given_up_leaves_nothing_half_done,
             }
+        }
+
+        #[tokio::test]
+        async fn any_log_in_any_pieces_gives_the_tables_that_a_naive_fold_gives() {
+            crate::store::model::any_log_in_any_pieces_gives_the_tables_that_a_naive_fold_gives(crate::store::$engine::engine).await;
         }
     };
 }
 
 mod on_sqlite {
     whole_contract!(sqlite);
+}
+
+mod on_postgres {
+    whole_contract!(postgres);
 }

@@ -28,6 +28,13 @@ pub(super) async fn a_user_name_is_taken_once_whatever_its_case(store: AnyStore)
     assert_eq!(store.accounts(&[user(1), user(2)]).await.unwrap(), [ada]);
 }
 
+pub(super) async fn a_user_name_that_many_want_at_once_is_given_to_one(store: AnyStore) {
+    let wanted: Vec<_> = (1..=10).map(|number| account(number, "ada")).collect();
+    let answers = futures::future::join_all(wanted.iter().map(|account| store.create_account(account))).await;
+    assert_eq!(answers.iter().filter(|answer| answer.as_ref().unwrap() == &AccountCreated::Created).count(), 1);
+    assert_eq!(store.accounts(&wanted.iter().map(|account| account.id).collect::<Vec<_>>()).await.unwrap().len(), 1);
+}
+
 pub(super) async fn an_import_creates_only_what_is_missing(store: AnyStore) {
     store.create_account(&account(1, "ada")).await.unwrap();
     let mut many: Vec<_> = (2..1_002).map(|number| account(number, &format!("user{number}"))).collect();

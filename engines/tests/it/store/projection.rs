@@ -1,9 +1,12 @@
 //! Batches: what each kind of record does, and what a commit never does.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use parley_engines::store::{
     projection::{CommitError, Entry, Outcomes, Phase, RecordHash},
     rooms::Membership,
+    timeline::RowsAt,
 };
 use parley_proto::{
     Body, Cid, Cursor, Kind, LogId, PartitionId, Position, Record, RoomId, UnixMillis,
@@ -222,4 +225,19 @@ pub(super) async fn records_of_an_unknown_room_are_kept(store: AnyStore) {
     let made = create(&store, &new_room(1, "a", Visibility::Private)).await;
     assert_eq!((made.last_seq, all_rows(&store, room(1)).await.items.len()), (1, 1));
     let _: Cid = oldest_event(&store).await.cid;
+}
+
+pub(super) async fn a_call_that_is_given_up_leaves_nothing_half_done(store: AnyStore) {
+    append(&store, [&message(room(1), user(1), "before")]).await;
+    for round in 0..50 {
+        let next = store.partitions().await.unwrap()[0].next;
+        let entries = (0..300).map(|_| Entry::First(Box::new(message(room(1), user(1), "x")))).collect();
+        let given_up = tokio::time::timeout(Duration::from_micros(round * 200), store.commit(&batch(next.0, entries))).await;
+        drop(given_up);
+    }
+    // One snapshot: a commit that was given up may still arrive between two.
+    let snapshot = store.rows(room(1), RowsAt::Newest, 1).await.unwrap();
+    assert_eq!(snapshot.next, Cursor(snapshot.value.last_seq));
+    let state = store.partitions().await.unwrap().remove(0);
+    assert_eq!(state.next, Cursor(state.outcomes.applied));
 }

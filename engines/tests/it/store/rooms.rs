@@ -39,6 +39,14 @@ pub(super) async fn public_names_are_unique_when_folded_and_private_ones_are_not
     assert_eq!(events(&store).await.len(), 5, "a refused room leaves nothing behind");
 }
 
+pub(super) async fn a_public_name_that_many_want_at_once_is_given_to_one(store: AnyStore) {
+    let wanted: Vec<_> = (1..=10).map(|number| new_room(number, "Kitchen", Visibility::Public)).collect();
+    let answers = futures::future::join_all(wanted.iter().map(|room| store.create_room(room))).await;
+    assert_eq!(answers.iter().filter(|answer| matches!(answer.as_ref().unwrap(), RoomCreated::Created(_))).count(), 1);
+    assert_eq!(store.public_rooms(None, &forward(None, 10)).await.unwrap().items.len(), 1);
+    assert_eq!(events(&store).await.len(), 1);
+}
+
 pub(super) async fn joining_and_leaving_are_idempotent_and_leave_their_events_in_order(store: AnyStore) {
     let id = create(&store, &new_room(1, "a", Visibility::Public)).await.id;
     let MembershipChange::Changed(joined) = store.join(id, user(2), UnixMillis(7)).await.unwrap() else { panic!("joins") };

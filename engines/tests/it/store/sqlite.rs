@@ -1,4 +1,4 @@
-//! What only SQLite promises, and the property that ties the projection to a naive fold.
+//! What only SQLite promises.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -6,16 +6,15 @@ use parley_engines::store::{
     Store,
     projection::{CommitError, Projection},
     sqlite::{OpenError, SqliteStore},
-    timeline::RowsAt,
 };
 use parley_proto::Cursor;
-use rand::{Rng, SeedableRng, rngs::StdRng};
 use sqlx::{Connection, SqliteConnection};
 use tempfile::TempDir;
 
 use super::{
+    Engine as _,
     fixture::{AnyStore, P, append, batch, message, room, user},
-    model::{self, Model},
+    model,
 };
 
 pub(super) struct Engine {
@@ -24,11 +23,17 @@ pub(super) struct Engine {
     store: Arc<SqliteStore>,
 }
 
-impl Engine {
-    pub(super) fn store(&self) -> AnyStore {
+impl super::Engine for Engine {
+    fn store(&self) -> AnyStore {
         Arc::clone(&self.store) as Arc<dyn Store>
     }
 
+    async fn tables(&self) -> Vec<String> {
+        model::tables_of_sqlite(&mut self.connection().await).await
+    }
+}
+
+impl Engine {
     async fn connection(&self) -> SqliteConnection {
         SqliteConnection::connect(&format!("sqlite:{}", self.path.display())).await.unwrap()
     }
@@ -75,54 +80,6 @@ async fn a_database_that_is_locked_by_another_is_unavailable_and_then_recovers()
     assert!(matches!(refused, Err(CommitError::Unavailable(_))), "{refused:?}");
     sqlx::query("rollback").execute(&mut connection).await.unwrap();
     engine.store.commit(&batch(1, vec![entry])).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_call_that_is_given_up_leaves_nothing_half_done() {
-    let engine = engine().await;
-    let store = engine.store();
-    append(&store, [&message(room(1), user(1), "before")]).await;
-    for round in 0..50 {
-        let next = store.partitions().await.unwrap()[0].next;
-        let entries = (0..300).map(|_| parley_engines::store::projection::Entry::First(Box::new(message(room(1), user(1), "x")))).collect();
-        let given_up = tokio::time::timeout(std::time::Duration::from_micros(round * 200), store.commit(&batch(next.0, entries))).await;
-        drop(given_up);
-    }
-    // One snapshot: a commit that was given up may still arrive between two.
-    let snapshot = store.rows(room(1), RowsAt::Newest, 1).await.unwrap();
-    assert_eq!(snapshot.next, Cursor(snapshot.value.last_seq));
-    let state = store.partitions().await.unwrap().remove(0);
-    assert_eq!(state.next, Cursor(state.outcomes.applied));
-}
-
-/// A random log, committed in random pieces with zombies in between, is what a naive fold of it says.
-#[tokio::test]
-async fn any_log_in_any_pieces_gives_the_tables_that_a_naive_fold_gives() {
-    for seed in 0..12 {
-        let mut random = StdRng::seed_from_u64(seed);
-        let log = model::random_log(&mut random, 600);
-        let mut model = Model::default();
-        log.iter().zip(0..).for_each(|(entry, position)| model.apply(position, entry));
-        for _ in 0..2 {
-            let engine = engine().await;
-            let store = engine.store();
-            store.partition(P, parley_proto::LogId::NIL).await.unwrap();
-            let mut done = 0;
-            while done < log.len() {
-                let end = (done + random.random_range(1..120)).min(log.len());
-                if done > 0 && random.random_bool(0.5) {
-                    let stale = random.random_range(0..done);
-                    let zombie = store.commit(&batch(stale as u64, log[stale..end].to_vec())).await;
-                    assert!(matches!(zombie, Err(CommitError::Moved { .. })), "seed {seed}: {zombie:?}");
-                }
-                store.commit(&batch(done as u64, log[done..end].to_vec())).await.unwrap();
-                done = end;
-                let state = &store.partitions().await.unwrap()[0];
-                assert_eq!(state.outcomes.consumed(), done as u64, "seed {seed}: conservation at every commit");
-            }
-            assert_eq!(model::tables(&mut engine.connection().await).await, model.tables(), "seed {seed}");
-        }
-    }
 }
 
 /// Not a test of speed: it prints what was measured. A base near the log's end, as clients send it, keeps the index of ids local; base 0 scatters it.
