@@ -93,6 +93,7 @@ impl Rooms for PostgresStore {
         if !sql::can_be_stored(&query) {
             return Ok(cut(page, Vec::new(), StoredRoom::room));
         }
+        let pattern = sql::contains(&query);
         let start = page.start.map(|key| (-sql::int(key.members), key.room));
         let (number, id) = edge(start, page.direction);
         let sql = match page.direction {
@@ -101,7 +102,7 @@ impl Rooms for PostgresStore {
                         coalesce(p.last_seq, 0) as last_seq, coalesce(p.last_sent_at, r.created_at) as last_activity_at
                  from rooms r left join room_positions p on p.room = r.id
                  where r.visibility = 'public' and not r.archived
-                   and (strpos(r.name_folded, $1) > 0 or strpos(r.topic_folded, $1) > 0)
+                   and (r.name_folded like $1 or r.topic_folded like $1)
                    and (-r.member_count, r.id) > ($2, $3)
                  order by -r.member_count, r.id
                  limit $4"
@@ -111,7 +112,7 @@ impl Rooms for PostgresStore {
                         coalesce(p.last_seq, 0) as last_seq, coalesce(p.last_sent_at, r.created_at) as last_activity_at
                  from rooms r left join room_positions p on p.room = r.id
                  where r.visibility = 'public' and not r.archived
-                   and (strpos(r.name_folded, $1) > 0 or strpos(r.topic_folded, $1) > 0)
+                   and (r.name_folded like $1 or r.topic_folded like $1)
                    and (-r.member_count, r.id) < ($2, $3)
                  order by -r.member_count desc, r.id desc
                  limit $4"
@@ -119,7 +120,9 @@ impl Rooms for PostgresStore {
         };
         self.call(async {
             let mut connection = self.statement().await?;
-            let rows: Vec<StoredRoom> = sqlx::query_as(sql).bind(query).bind(number).bind(id).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
+            // Planned anew each time: a rare text is found by its trigrams, a frequent one, or none, along the list.
+            let rows: Vec<StoredRoom> =
+                sqlx::query_as(sql).persistent(false).bind(pattern).bind(number).bind(id).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
             connection.done().await?;
             Ok(cut(page, rows, StoredRoom::room))
         })

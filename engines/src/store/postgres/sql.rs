@@ -37,6 +37,19 @@ pub(super) fn fold_case(text: &str) -> String {
     text.to_lowercase()
 }
 
+/// A pattern for `like`: the text somewhere, literally.
+pub(super) fn contains(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for char in text.chars() {
+        if matches!(char, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(char);
+    }
+    pattern.push('%');
+    pattern
+}
+
 /// Postgres has no NUL in texts: nothing that is stored contains it, and asking for it would be an error.
 pub(super) fn can_be_stored(text: &str) -> bool {
     !text.contains('\0')

@@ -151,7 +151,8 @@ async fn before(tx: &mut PgConnection, room: RoomId, cursor: Cursor, limit: usiz
     let has_older = rows.len() > limit;
     rows.truncate(limit);
     rows.reverse();
-    let has_newer: bool = sqlx::query_scalar("select exists (select 1 from messages where room = $1 and position >= $2)")
+    // Not `exists`: of a room with many rows it looks for any, from the table's start, which for the newest means to its end.
+    let has_newer: bool = sqlx::query_scalar("select (select position from messages where room = $1 and position >= $2 order by position limit 1) is not null")
         .bind(room.0)
         .bind(sql::int(cursor.0))
         .fetch_one(tx)
@@ -174,11 +175,12 @@ async fn from(tx: &mut PgConnection, room: RoomId, cursor: Cursor, limit: usize)
     .await?;
     let has_newer = rows.len() > limit;
     rows.truncate(limit);
-    let has_older: bool = sqlx::query_scalar("select exists (select 1 from messages where room = $1 and position < $2)")
-        .bind(room.0)
-        .bind(sql::int(cursor.0))
-        .fetch_one(tx)
-        .await?;
+    let has_older: bool =
+        sqlx::query_scalar("select (select position from messages where room = $1 and position < $2 order by position desc limit 1) is not null")
+            .bind(room.0)
+            .bind(sql::int(cursor.0))
+            .fetch_one(tx)
+            .await?;
     Ok(Slice { items: rows.into_iter().map(MessageRow::item).collect::<Result<_, _>>()?, has_older, has_newer })
 }
 

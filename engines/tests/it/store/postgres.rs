@@ -1,9 +1,10 @@
 //! What only Postgres promises: several processes on one database, and a server that other hands stop.
 
 mod faults;
+mod plans;
 mod schema;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use parley_engines::store::{
     Store,
@@ -50,9 +51,10 @@ fn migrating() -> PostgresConfig {
     PostgresConfig { schema: Schema::Migrate, ..PostgresConfig::default() }
 }
 
-/// A store on a fresh database of the shared server.
+/// A store on a fresh database of the shared server, with patience: rules are about what happens, not about how fast.
 pub(super) async fn engine() -> Engine {
-    Engine::on(PostgresServer::shared().await.database(), migrating()).await
+    let config = PostgresConfig { call_deadline: Duration::from_secs(60), batch_deadline: Duration::from_secs(60), ..migrating() };
+    Engine::on(PostgresServer::shared().await.database(), config).await
 }
 
 #[tokio::test]

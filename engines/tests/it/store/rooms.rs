@@ -130,7 +130,7 @@ pub(super) async fn my_rooms_come_newest_activity_first(store: AnyStore) {
 }
 
 pub(super) async fn the_directory_is_searched_literally_and_case_folded(store: AnyStore) {
-    for (number, name, topic) in [(1, "100% Rust", "ownership_rules"), (2, "1000 Rusts", "ownership rules"), (3, "ÄRGER", "")] {
+    for (number, name, topic) in [(1, "100% Rust", "ownership_rules"), (2, "1000 Rusts", "ownership rules"), (3, "ÄRGER", r"C:\dir")] {
         create(&store, &NewRoom { topic: topic.to_owned(), ..new_room(number, name, Visibility::Public) }).await;
     }
     create(&store, &new_room(4, "100% hidden", Visibility::Private)).await;
@@ -141,6 +141,7 @@ pub(super) async fn the_directory_is_searched_literally_and_case_folded(store: A
     };
     assert_eq!(search("100%").await, ["100% Rust"]);
     assert_eq!(search("P_R").await, ["100% Rust"]);
+    assert_eq!(search(r":\d").await, ["ÄRGER"]);
     assert_eq!(search("ärg").await, ["ÄRGER"]);
     assert_eq!(search("rUST").await, ["1000 Rusts", "100% Rust"], "most members first");
     assert_eq!(search("hidden").await, [""; 0]);
