@@ -72,7 +72,7 @@ export function startsDay(before: Row | null, row: Row): boolean {
 
 /** Entries that the room's rows do not show yet: between a frame and the outbox there must never be two. */
 export function unseen(entries: readonly Entry[], room: string, items: readonly Item[], me: string): readonly Entry[] {
-  const mine = entries.filter((entry) => entry.room === room)
+  const mine = entries.filter((entry) => entry.room === room && !entry.vote)
   if (mine.length === 0) return mine
   const recent = new Set<string | null | undefined>()
   for (let i = items.length - 1; i >= 0 && i >= items.length - 500; i--) {

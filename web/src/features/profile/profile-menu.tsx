@@ -27,7 +27,7 @@ export function ProfileMenu({ onSignedOut, onDebug }: Props) {
   const live = useLive()
   const me = usePerson(live.me.id) ?? live.me
   const theme = useStore(themeStore, (state) => state.theme)
-  const unsent = useOutbox().filter((entry) => entry.state !== 'accepted').length
+  const unsent = useOutbox().filter((entry) => entry.state !== 'accepted' && !entry.vote).length
   const [dialog, setDialog] = useState<'profile' | 'sign-out' | null>(null)
   const signOut = useSignOut(() => {
     live.clearOutbox()

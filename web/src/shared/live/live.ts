@@ -3,11 +3,21 @@ import { apiBase } from '../api/http'
 import { refreshSession } from '../api/refresh'
 import type { User } from '../api/types'
 import { openOutbox } from '../outbox/db'
+import type { VoteValue } from '../outbox/machine'
 import { Outbox } from '../outbox/outbox'
 import { claimTab, isAbandoned } from '../outbox/owner'
 import { type ConnectionState, idle, SocketClient, type WireSocket } from '../socket/client'
 import { type FrameOf, type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
-import { advanced, raised, replaced, replayed, storedBelow, type Timeline } from '../timeline/timeline'
+import {
+  advanced,
+  raised,
+  replaced,
+  replayed,
+  storedBelow,
+  type Timeline,
+  voided,
+  withTallies,
+} from '../timeline/timeline'
 import { createActivity } from './activity'
 import { newCid } from './cid'
 import { createHistory } from './history'
@@ -96,6 +106,16 @@ export async function createLive(me: User, events: LiveEvents) {
     if (fresh.some((item) => item.kind === 'system' || item.kind === 'removed')) events.onRoomsChanged(frame.room)
   }
 
+  function change(room: string, next: (held: Timeline) => Timeline): void {
+    const held = timelines.get(room)
+    if (held) timelines.set(room, next(held))
+  }
+
+  function counted(room: string): void {
+    const counts = timelines.get(room)?.tallies
+    if (counts) outbox.onTallies((message) => counts[message]?.as_of)
+  }
+
   function raise(frame: FrameOf<'cursors'>): void {
     for (const { room, cursor } of frame.items) {
       const held = timelines.get(room)
@@ -123,7 +143,8 @@ export async function createLive(me: User, events: LiveEvents) {
       case 'resync':
         if (frame.type === 'resync') link.resynced()
         timelines.setGone(frame.room, false)
-        apply(frame.room, replaced(frame, knownSeq.get(frame.room)), frame.items)
+        apply(frame.room, replaced(frame, knownSeq.get(frame.room), timelines.get(frame.room)?.tallies), frame.items)
+        counted(frame.room)
         break
       case 'replay':
       case 'frames':
@@ -132,11 +153,17 @@ export async function createLive(me: User, events: LiveEvents) {
       case 'cursors':
         raise(frame)
         break
-      case 'stored': {
-        const held = timelines.get(frame.room)
-        if (held) timelines.set(frame.room, storedBelow(held, frame.cursor))
+      case 'stored':
+        change(frame.room, (held) => storedBelow(held, frame.cursor))
+        outbox.onStored(frame.room, frame.cursor)
         break
-      }
+      case 'tallies':
+        change(frame.room, (held) => withTallies(held, frame))
+        counted(frame.room)
+        break
+      case 'voided':
+        change(frame.room, (held) => voided(held, frame.positions))
+        break
       case 'room_activity':
         activity.moved(frame.room, false)
         events.onActivity(frame.room)
@@ -181,6 +208,8 @@ export async function createLive(me: User, events: LiveEvents) {
     leave: (room: string) => subscriptions.leave(room),
     loadOlder: history.older,
     send: (room: string, body: string) => outbox.send(room, body, timelines.get(room)?.cursor ?? 0),
+    vote: (room: string, message: string, value: VoteValue) =>
+      outbox.vote(room, message, value, timelines.get(room)?.cursor ?? 0),
     retry: (room: string, cid: string) => outbox.retry(cid, timelines.get(room)?.cursor ?? 0),
     discard: (cid: string) => outbox.discard(cid),
     clearOutbox: () => outbox.clear(),

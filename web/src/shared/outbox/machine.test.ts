@@ -26,7 +26,7 @@ test('messages of a room are sent in order, one at a time', () => {
 })
 
 test('what was tried is sent as a retry', () => {
-  const lost = interrupted(begun(entry(1)))
+  const lost = interrupted(begun(entry(1))) as Entry
   expect(lost).toMatchObject({ state: 'pending', tried: true })
   expect(nextStep([lost], 'r', 0)).toEqual({ do: 'retry', entry: lost })
 })
@@ -74,7 +74,7 @@ test('discarding what was never sent, or was refused, just removes it', () => {
 })
 
 test('discarding what may have been sent asks the server which of the two it is', () => {
-  const withdrawn = discarded(interrupted(begun(entry(1)))) as Entry
+  const withdrawn = discarded(interrupted(begun(entry(1))) as Entry) as Entry
   expect(nextStep([withdrawn], 'r', 0)).toEqual({ do: 'drop', entry: withdrawn })
   const dropping = begun(withdrawn)
   expect(answered(dropping, { type: 'rejected', code: 'cancelled', final: true }, 0)).toBeNull()

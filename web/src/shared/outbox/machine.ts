@@ -1,7 +1,10 @@
 import type { Item } from '../socket/protocol'
 
+/** 0 takes an earlier vote back. */
+export type VoteValue = -1 | 0 | 1
+
 /**
- * One message on its way. `room, cid, base` are its identity: a retry repeats all three.
+ * One message, or one vote, on its way. `room, cid, base` are its identity: a retry repeats all three.
  * `accepted` is in the log, only its frame has not come yet.
  */
 export interface Entry {
@@ -22,19 +25,23 @@ export interface Entry {
   code: string | null
   final: boolean
   at_most: number | null
+  /** A vote has no body. */
+  vote?: { message: string; value: VoteValue }
 }
 
 export type Step = { do: 'send' | 'retry' | 'drop'; entry: Entry } | { do: 'wait'; ms: number } | null
 
 export type Answer =
   | { type: 'ack'; at_most: number }
-  | { type: 'rejected'; code: string; final?: boolean | null }
+  | { type: 'rejected'; code: string; final?: boolean | null; retry_after_ms?: number | null }
   | { type: 'unknown'; retry_after_ms?: number | null; final?: boolean | null }
 
 const RETRY_MS = 1_000
+/** Refusals that pass. A message waits for the person, who sees it; a vote is one press and goes by itself. */
+const PASSING = new Set(['rate_limited', 'queue_full', 'overloaded', 'unavailable', 'auth_unverified', 'order_hold'])
 
 export function composed(
-  fields: Pick<Entry, 'room' | 'cid' | 'base' | 'body' | 'owner' | 'order'>,
+  fields: Pick<Entry, 'room' | 'cid' | 'base' | 'body' | 'owner' | 'order' | 'vote'>,
   now: number,
 ): Entry {
   return {
@@ -54,10 +61,12 @@ export function composed(
 export function nextStep(entries: readonly Entry[], room: string, now: number): Step {
   const queue = entries.filter((entry) => entry.room === room).sort((a, b) => a.order - b.order)
   if (queue.some((entry) => entry.state === 'sending')) return null
-  const head = queue.find((entry) => entry.state === 'pending')
+  const pending = queue.filter((entry) => entry.state === 'pending')
+  // A vote that was told to wait is in nobody's way: nothing of it is in the log.
+  const head = pending.find((entry) => !entry.vote || entry.tried || entry.not_before <= now) ?? pending[0]
   if (!head) return null
   if (head.not_before > now) return { do: 'wait', ms: head.not_before - now }
-  if (head.discarded) return { do: 'drop', entry: head }
+  if (head.discarded && !head.vote) return { do: 'drop', entry: head }
   return { do: head.tried ? 'retry' : 'send', entry: head }
 }
 
@@ -73,17 +82,24 @@ export function answered(entry: Entry, answer: Answer, now: number): Entry | nul
   }
   if (answer.type === 'rejected') {
     if (entry.discarded) return null
+    if (entry.vote && PASSING.has(answer.code) && !answer.final) {
+      return { ...entry, state: 'pending', tried: false, not_before: now + (answer.retry_after_ms ?? RETRY_MS) }
+    }
     return { ...entry, state: 'failed', tried: false, code: answer.code, final: answer.final === true }
   }
   if (answer.final) {
-    // It can no longer be settled. What the person wrote is kept until they decide.
-    return entry.discarded ? null : { ...entry, state: 'failed', code: 'unconfirmed', final: true }
+    // It can no longer be settled. What the person wrote is kept until they decide; a vote is cast again with one press.
+    return entry.discarded || entry.vote ? null : { ...entry, state: 'failed', code: 'unconfirmed', final: true }
   }
   return { ...entry, state: 'pending', not_before: now + (answer.retry_after_ms ?? RETRY_MS) }
 }
 
-/** The connection went away under a send: its outcome is open, the replay or a retry will tell. */
-export function interrupted(entry: Entry): Entry {
+/**
+ * The connection went away: the outcome of what was being sent is open, the replay or a retry will tell. Null for a vote
+ * that a newer one replaced: with the connection its hold on the room has ended, and it is not retried.
+ */
+export function interrupted(entry: Entry): Entry | null {
+  if (entry.vote && entry.discarded && entry.state !== 'accepted') return null
   return entry.state === 'sending' ? { ...entry, state: 'pending', not_before: 0 } : entry
 }
 
@@ -110,9 +126,44 @@ export function arrived(entries: readonly Entry[], room: string, items: readonly
   return mine.filter((entry) => cids.has(entry.cid))
 }
 
+/** What a newer vote of mine makes of an earlier one on the same message. Where its outcome is unknown it holds the room until it is settled. */
+export function outvoted(entry: Entry): Entry | null {
+  return entry.state === 'accepted' ? entry : discarded(entry)
+}
+
+/** My vote that is not in the tally yet. */
+export function voteUnderWay(entries: readonly Entry[], message: string): Entry | undefined {
+  return entries.findLast((entry) => entry.vote?.message === message && entry.state !== 'failed' && !entry.discarded)
+}
+
+/** Accepted votes that are in the store. */
+export function storedVotes(entries: readonly Entry[], room: string, cursor: number): Entry[] {
+  return entries.filter(
+    (entry) =>
+      entry.vote &&
+      entry.room === room &&
+      entry.state === 'accepted' &&
+      entry.at_most !== null &&
+      entry.at_most < cursor,
+  )
+}
+
+/** Accepted votes that these tallies have counted. */
+export function counted(entries: readonly Entry[], asOf: (message: string) => number | undefined): Entry[] {
+  return entries.filter(
+    ({ vote, state, at_most }) =>
+      vote && state === 'accepted' && at_most !== null && (asOf(vote.message) ?? 0) > at_most,
+  )
+}
+
 /** Accepted entries whose place in the room has been passed: their row is held, or older than what is held. */
 export function passed(entries: readonly Entry[], room: string, cursor: number): Entry[] {
   return entries.filter(
-    (entry) => entry.room === room && entry.state === 'accepted' && entry.at_most !== null && entry.at_most < cursor,
+    (entry) =>
+      entry.room === room &&
+      !entry.vote &&
+      entry.state === 'accepted' &&
+      entry.at_most !== null &&
+      entry.at_most < cursor,
   )
 }

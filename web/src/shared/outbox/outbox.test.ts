@@ -139,3 +139,29 @@ test('a refused message is sent again under its own id, or goes when discarded',
   expect(states(outbox)).toEqual([])
   await vi.waitFor(async () => expect(await db.all()).toEqual([]))
 })
+
+test('of a vote, its switch and its undo while offline only the last is sent, also after a reload', async () => {
+  const user = freshUser()
+  const before = await made(user, async () => ({ type: 'unknown', ref: 1, cid: '' }), 'old')
+  before.state.live = false
+  for (const value of [1, -1, 0] as const) before.outbox.vote('r', 'm', value, 5)
+  await vi.waitFor(async () => expect(await before.db.all()).toHaveLength(1))
+
+  const sent: ClientFrame[] = []
+  const after = await made(user, recorded(sent), 'new')
+  await after.outbox.adopt(async () => true)
+  after.outbox.onTimeline('r', [], 5)
+  await vi.waitFor(() => expect(states(after.outbox)).toEqual(['accepted']))
+  expect(sent).toMatchObject([{ type: 'vote', room: 'r', target: 'm', value: 0, base: 5 }])
+  after.outbox.onTallies((message) => (message === 'm' ? 11 : undefined))
+  expect(states(after.outbox)).toEqual([])
+})
+
+test('a refused vote is told but not kept: after a reload nothing reminds of it', async () => {
+  const user = freshUser()
+  const refusal: ServerFrame = { type: 'rejected', ref: 1, cid: '', code: 'not_found' }
+  const { outbox, db } = await made(user, async () => refusal)
+  outbox.vote('r', 'm', 1, 5)
+  await vi.waitFor(() => expect(states(outbox)).toEqual(['failed']))
+  await vi.waitFor(async () => expect(await db.all()).toEqual([]))
+})

@@ -7,16 +7,23 @@ import {
   arrived,
   begun,
   composed,
+  counted,
   discarded,
   type Entry,
   interrupted,
   nextStep,
+  outvoted,
   passed,
   revived,
+  storedVotes,
+  type VoteValue,
 } from './machine'
 
 /** The server answers within 2 s; past this the answer itself was lost, and a retry will tell. */
 const ANSWER_MS = 6_000
+
+/** Tallies are gathered for a quarter of a second; this long after the store a vote is counted if it ever will be. */
+const TALLY_MS = 2_000
 
 export interface OutboxDeps {
   db: OutboxDb
@@ -53,7 +60,8 @@ export class Outbox {
     for (const left of await this.deps.db.all()) {
       if (held.has(left.cid) || (left.owner !== this.deps.owner && !(await isAbandoned(left.owner)))) continue
       this.order = Math.max(this.order, left.order)
-      this.change(left.cid, { ...interrupted(left), owner: this.deps.owner, not_before: 0 })
+      const next = interrupted(left)
+      this.change(left.cid, next && { ...next, owner: this.deps.owner, not_before: 0 })
     }
   }
 
@@ -61,6 +69,20 @@ export class Outbox {
     this.order = Math.max(this.order + 1, Date.now())
     const { owner, newCid } = this.deps
     const entry = composed({ room, body, base, cid: newCid(), owner, order: this.order }, Date.now())
+    this.change(entry.cid, entry)
+    void this.run(room)
+  }
+
+  /** Takes the place of what I voted before on this message, as far as it has not arrived. */
+  vote(room: string, message: string, value: VoteValue, base: number): void {
+    this.order = Math.max(this.order + 1, Date.now())
+    const { owner, newCid } = this.deps
+    for (const entry of this.entries) {
+      if (entry.vote?.message === message) this.change(entry.cid, outvoted(entry))
+    }
+    const vote = { message, value }
+    const fields = { room, body: '', base, cid: newCid(), owner, order: this.order, vote }
+    const entry = composed(fields, Date.now())
     this.change(entry.cid, entry)
     void this.run(room)
   }
@@ -86,6 +108,20 @@ export class Outbox {
     const gone = [...arrived(this.entries, room, items, this.deps.me), ...passed(this.entries, room, cursor)]
     for (const entry of gone) this.change(entry.cid, null)
     void this.run(room)
+  }
+
+  /** After tallies came: my votes that they contain are no longer on their way. */
+  onTallies(asOf: (message: string) => number | undefined): void {
+    for (const entry of counted(this.entries, asOf)) this.change(entry.cid, null)
+  }
+
+  /** The tally of a vote that changed nothing does not come; one that is about to come must find the vote still shown. */
+  onStored(room: string, cursor: number): void {
+    const stored = storedVotes(this.entries, room, cursor)
+    if (stored.length === 0) return
+    setTimeout(() => {
+      for (const { cid } of stored) if (this.find(cid)) this.change(cid, null)
+    }, TALLY_MS)
   }
 
   onDisconnect(): void {
@@ -130,11 +166,8 @@ export class Outbox {
     void this.run(room)
   }
 
-  private async ask(how: 'send' | 'retry' | 'drop', { room, cid, base, body }: Entry): Promise<Answer> {
-    const frame: ClientFrame =
-      how === 'drop'
-        ? { type: 'drop', room, cid, base }
-        : { type: 'send', room, cid, base, body, ...(how === 'retry' && { retry: true }) }
+  private async ask(how: 'send' | 'retry' | 'drop', entry: Entry): Promise<Answer> {
+    const frame = frameOf(how, entry)
     try {
       const answer = await this.deps.request(frame, ANSWER_MS)
       if (answer.type === 'ack' || answer.type === 'rejected' || answer.type === 'unknown') return answer
@@ -156,9 +189,16 @@ export class Outbox {
     const others = this.entries.filter((entry) => entry.cid !== cid)
     const entries = next ? [...others, next].sort((a, b) => a.order - b.order) : others
     this.store.setState({ entries })
-    const kept = next && next.state !== 'accepted'
+    const kept = next && next.state !== 'accepted' && !(next.vote && next.state === 'failed')
     const written = kept ? this.deps.db.put(next) : this.deps.db.remove(cid)
     // A full or blocked disk must not stop a message that could be sent.
     return written.catch(() => {})
   }
+}
+
+function frameOf(how: 'send' | 'retry' | 'drop', { room, cid, base, body, vote }: Entry): ClientFrame {
+  if (how === 'drop') return { type: 'drop', room, cid, base }
+  const again = how === 'retry' && { retry: true }
+  if (vote) return { type: 'vote', room, cid, base, target: vote.message, value: vote.value, ...again }
+  return { type: 'send', room, cid, base, body, ...again }
 }

@@ -22,6 +22,11 @@ export const item = obj({
 })
 export type Item = Infer<typeof item>
 
+const tally = obj({ target: str, position: int, up: int, down: int, mine: opt(oneOf(-1, 0, 1)) })
+export type Tally = Infer<typeof tally>
+export const tallies = obj({ items: arr(tally), as_of: int })
+export type Tallies = Infer<typeof tallies>
+
 const type = <const T extends string>(name: T) => oneOf(name)
 const rows = { room: str, items: arr(item), users: arr(user) }
 const answer = { ref: int, cid: str }
@@ -48,6 +53,7 @@ const shapes = {
     cursor: int,
     has_older: bool,
     last_seq: opt(int),
+    tallies: opt(tallies),
     catching_up: bool,
   }),
   replay: obj({
@@ -67,10 +73,20 @@ const shapes = {
     cursor: int,
     has_older: bool,
     last_seq: opt(int),
+    tallies: opt(tallies),
     code: str,
   }),
   frames: obj({ type: type('frames'), room: str, prev: int, items: arr(item) }),
-  page: obj({ type: type('page'), ref: int, ...rows, start: int, end: int, has_older: bool, has_newer: bool }),
+  page: obj({
+    type: type('page'),
+    ref: int,
+    ...rows,
+    start: int,
+    end: int,
+    has_older: bool,
+    has_newer: bool,
+    tallies: opt(tallies),
+  }),
   unsubscribed: obj({ type: type('unsubscribed'), ref: opt(int), room: str, code: opt(nul(str)) }),
   ack: obj({ type: type('ack'), ...answer, id: str, at_most: int }),
   rejected: obj({
@@ -83,6 +99,8 @@ const shapes = {
   unknown: obj({ type: type('unknown'), ...answer, retry_after_ms: opt(int), final: opt(bool) }),
   cursors: obj({ type: type('cursors'), items: arr(obj({ room: str, cursor: int })), token: str }),
   stored: obj({ type: type('stored'), room: str, cursor: int }),
+  tallies: obj({ type: type('tallies'), room: str, items: arr(tally), as_of: int }),
+  voided: obj({ type: type('voided'), room: str, positions: arr(int) }),
   room_activity: obj({ type: type('room_activity'), room: str, position: int, seq: opt(int) }),
   drain: obj({ type: type('drain'), reconnect_after_ms: int }),
   error: obj({
@@ -117,6 +135,7 @@ export type ClientFrame =
   | { type: 'subscribe'; room: string; limit?: number }
   | { type: 'unsubscribe'; room: string }
   | { type: 'send'; room: string; cid: string; base: number; body: string; retry?: boolean }
+  | { type: 'vote'; room: string; cid: string; base: number; target: string; value: -1 | 0 | 1; retry?: boolean }
   | { type: 'drop'; room: string; cid: string; base: number }
   | { type: 'history'; room: string; limit?: number; before?: number; after?: number; around?: string }
 

@@ -1,6 +1,17 @@
 import { expect, test } from 'vitest'
 import type { Item } from '../socket/protocol'
-import { advanced, fold, lowerBound, older, raised, replaced, replayed, type Timeline } from './timeline'
+import {
+  advanced,
+  fold,
+  lowerBound,
+  older,
+  raised,
+  replaced,
+  replayed,
+  type Timeline,
+  voided,
+  withTallies,
+} from './timeline'
 
 const message = (position: number, more: Partial<Item> = {}): Item => ({
   position,
@@ -152,4 +163,30 @@ test('the place of a position is found in a long list', () => {
   expect(lowerBound(items, 300)).toBe(100)
   expect(lowerBound(items, 301)).toBe(101)
   expect(lowerBound(items, 9_999)).toBe(1_000)
+})
+
+const votes = (as_of: number, ...ups: [position: number, up: number][]) => ({
+  as_of,
+  items: ups.map(([position, up]) => ({ target: `m${position}`, position, up, down: 0 })),
+})
+const ups = (timeline: Timeline) => Object.fromEntries(Object.entries(timeline.tallies).map(([id, { up }]) => [id, up]))
+
+test('votes are kept from the start of what is held on, and older ones come with their page', () => {
+  const held = withTallies(at([message(10)], 11), votes(20, [5, 1], [10, 2], [15, 3]))
+  expect(ups(held)).toEqual({ m10: 2, m15: 3 })
+  const more = older(held, { ...page(5, 10, [message(5)]), tallies: votes(19, [5, 4]) }, 10)
+  expect(ups(more)).toEqual({ m5: 4, m10: 2, m15: 3 })
+})
+
+test('the newest page does not set newer votes back', () => {
+  const held = withTallies(at([message(10)], 11), votes(20, [10, 2]))
+  const newest = { items: [message(10)], start: 10, cursor: 30, has_older: false, tallies: votes(18, [10, 1]) }
+  expect(ups(replaced(newest, 0, held.tallies))).toEqual({ m10: 2 })
+  expect(ups(replaced({ ...newest, tallies: votes(21, [10, 5]) }, 0, held.tallies))).toEqual({ m10: 5 })
+})
+
+test('what could not be stored is taken away', () => {
+  const held = at([message(10), message(11), message(12)], 13)
+  expect(positions(voided(held, [11, 99]))).toEqual([10, 12])
+  expect(voided(held, [99])).toBe(held)
 })

@@ -1,4 +1,5 @@
-import type { FrameOf, Item } from '../socket/protocol'
+import type { FrameOf, Item, Tallies } from '../socket/protocol'
+import { type Counts, noCounts, tallied } from '../votes/tallies'
 
 /** What is held of one room. Items are rows only (edits and deletions are folded in), ascending by position. */
 export interface Timeline {
@@ -10,20 +11,22 @@ export interface Timeline {
   stored: number
   hasOlder: boolean
   lastSeq: number
+  /** Votes by message id, also of messages that are not held yet. */
+  tallies: Counts
   /** Whether live frames follow; false between a lost connection and the end of the replay. */
   live: boolean
   catchingUp: boolean
 }
 
-type Newest = Pick<FrameOf<'resync'>, 'items' | 'start' | 'cursor' | 'has_older' | 'last_seq'> & {
+type Newest = Pick<FrameOf<'resync'>, 'items' | 'start' | 'cursor' | 'has_older' | 'last_seq' | 'tallies'> & {
   catching_up?: boolean
 }
 
 /**
  * `subscribed` and `resync`: the newest page replaces whatever was held. `knownSeq` is what else is known of the room's
- * number of messages: the server leaves it out where it did not ask the store.
+ * number of messages: the server leaves it out where it did not ask the store. `counts` are the votes that were held.
  */
-export function replaced(frame: Newest, knownSeq = 0): Timeline {
+export function replaced(frame: Newest, knownSeq = 0, counts = noCounts): Timeline {
   const seqs = frame.items.map((item) => item.seq ?? 0)
   return {
     items: fold([], frame.items),
@@ -32,6 +35,7 @@ export function replaced(frame: Newest, knownSeq = 0): Timeline {
     stored: 0,
     hasOlder: frame.has_older,
     lastSeq: Math.max(knownSeq, frame.last_seq ?? 0, ...seqs),
+    tallies: frame.tallies ? tallied(counts, frame.tallies, frame.start) : counts,
     live: true,
     catchingUp: frame.catching_up ?? false,
   }
@@ -72,11 +76,13 @@ export function advanced(timeline: Timeline, frame: FrameOf<'frames'>): Timeline
 export function older(timeline: Timeline, frame: FrameOf<'page'>, before: number): Timeline {
   // Replaced meanwhile: the page belongs to what is no longer held.
   if (timeline.start !== before) return timeline
+  const start = Math.min(before, frame.start)
   return {
     ...timeline,
     items: fold(timeline.items, frame.items),
-    start: Math.min(before, frame.start),
+    start,
     hasOlder: frame.has_older,
+    tallies: frame.tallies ? tallied(timeline.tallies, frame.tallies, start) : timeline.tallies,
   }
 }
 
@@ -94,6 +100,18 @@ export function raised(timeline: Timeline, cursor: number): Timeline {
 
 export function storedBelow(timeline: Timeline, cursor: number): Timeline {
   return cursor > timeline.stored ? { ...timeline, stored: cursor } : timeline
+}
+
+/** What was shown live could not be stored: nobody who comes later will see it. */
+export function voided(timeline: Timeline, positions: readonly number[]): Timeline {
+  const gone = new Set(positions)
+  const items = timeline.items.filter((item) => !gone.has(item.position))
+  return items.length === timeline.items.length ? timeline : { ...timeline, items }
+}
+
+export function withTallies(timeline: Timeline, frame: Tallies): Timeline {
+  const tallies = tallied(timeline.tallies, frame, timeline.start)
+  return tallies === timeline.tallies ? timeline : { ...timeline, tallies }
 }
 
 const ROWS = new Set(['message', 'system', 'removed', 'archived'])
