@@ -1,6 +1,6 @@
 //! The settings of this process: what its parts can be told, and what only a whole process needs. Mistakes are named all at once.
 
-use std::{fmt::Write, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use parley_engines::log::embedded::EmbeddedLogConfig;
 use parley_gateway::config::GatewayConfig;
@@ -10,17 +10,18 @@ use parley_runtime::{
     telemetry::LogConfig,
 };
 
-pub(crate) use self::urls::{BusUrl, LogUrl, StoreUrl};
+pub(crate) use self::{
+    example::example,
+    urls::{BusUrl, LogUrl, StoreUrl},
+};
 
+mod example;
 mod urls;
 
 /// Partitions of a new log. A room's partition is part of its id, so this number never shrinks.
 pub(crate) const PARTITIONS: u16 = 16;
 
 const TOKEN_KEY: &str = "PARLEY_TOKEN_KEY";
-
-/// Its default is the number of cores.
-const DEPENDS_ON_THE_MACHINE: &str = "PARLEY_SIGN_INS_IN_FLIGHT";
 
 /// Everything that can be set. Its `Debug` shows no secret.
 #[derive(Debug)]
@@ -130,24 +131,6 @@ fn read_persister(env: &mut Env) -> PersisterConfig {
     config
 }
 
-/// `.env.example`: every setting with what it is for and its default.
-pub(crate) fn example() -> String {
-    let mut text = "# Every setting of `parley`. What is commented out has the default shown (none, where nothing is shown).\n\
-                    # Made by `parley check-config --example`. Without a PARLEY_TOKEN_KEY one is made at the first start and kept in the data folder.\n"
-        .to_owned();
-    for Setting { name, default, description } in Config::read(Vec::new(), &[]).1 {
-        // Writing into a String can't fail.
-        let default = default.filter(|_| name != DEPENDS_ON_THE_MACHINE).unwrap_or_default();
-        let _ = write!(text, "\n# {}\n# {name}={default}\n", sentence(description));
-    }
-    text
-}
-
-fn sentence(text: &str) -> String {
-    let mut chars = text.trim_end_matches('.').chars();
-    chars.next().map_or_else(String::new, |first| format!("{}{}.", first.to_uppercase(), chars.as_str()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,11 +168,5 @@ mod tests {
         assert_eq!(error.mistakes.len(), pairs.len(), "{error}");
         assert!(pairs.iter().all(|(name, _)| error.mistakes.iter().any(|mistake| mistake.starts_with(name))), "{error}");
         assert!(!error.to_string().contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn the_committed_example_is_complete() {
-        let committed = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../.env.example")).unwrap();
-        assert_eq!(committed, example(), "write it anew: parley check-config --example > .env.example");
     }
 }

@@ -8,10 +8,11 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use parley_runtime::env::ConfigErrors;
 
-use crate::{config::Config, seed::SeedOptions};
+use crate::{config::Config, seed::{SeedOptions, Talkers}};
 
 mod config;
 mod engines;
+mod healthcheck;
 mod running;
 mod seed;
 mod serve;
@@ -36,6 +37,8 @@ enum Command {
     Gateway,
     /// Persist, beside gateways of their own.
     Persister,
+    /// Ask the process that these settings are of whether it is ready; ends with 1 if it is not.
+    Healthcheck,
     /// Make the log's topic and bring the store's schema up to date.
     Migrate,
     /// Put real messages, their authors and a demo person into the data folder. Doing it again adds nothing, and gives the demo person a new password.
@@ -46,6 +49,11 @@ enum Command {
         /// How many messages to take from the file's start.
         #[arg(long, default_value_t = 200_000)]
         messages: usize,
+        /// Give the first so many authors passwords as well, and write them to --talkers-file.
+        #[arg(long, requires = "talkers_file")]
+        talkers: Option<usize>,
+        #[arg(long, requires = "talkers")]
+        talkers_file: Option<PathBuf>,
     },
     /// Read the settings, name every mistake, do nothing else.
     CheckConfig {
@@ -78,8 +86,12 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Serve => runtime.block_on(serve::serve(config, serve::Roles::Both)),
         Command::Gateway => runtime.block_on(serve::serve(config, serve::Roles::Gateway)),
         Command::Persister => runtime.block_on(serve::serve(config, serve::Roles::Persister)),
+        Command::Healthcheck => runtime.block_on(healthcheck::healthcheck(config.admin_listen, healthcheck::DEADLINE)),
         Command::Migrate => runtime.block_on(engines::migrate(&config)),
-        Command::SeedDemo { file, messages } => runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages })),
+        Command::SeedDemo { file, messages, talkers, talkers_file } => {
+            let talkers = talkers.zip(talkers_file).map(|(count, file)| Talkers { count, file });
+            runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages, talkers }))
+        }
         Command::CheckConfig { .. } => {
             println!("the settings are fine");
             Ok(())
