@@ -31,6 +31,14 @@ cluster: build ## The same on Kafka, Redis, Postgres and NGINX, in the backgroun
 cluster-down: ## Stop that cluster, and nothing else; its data stays
 	@if [ -x $(CLUSTER) ]; then $(CLUSTER) down; else echo "no cluster was built here"; fi
 
+.PHONY: env
+env: ## Write .env, which docker compose reads, with random secrets
+	@scripts/make-env
+
+.PHONY: compose-check
+compose-check: web/node_modules/.package-lock.json ## Prove docker-compose.yml: two people talk, a gateway is killed, down, up, all there; then removed
+	@scripts/compose-check
+
 .PHONY: build
 build: doctor web/dist/index.html ## Build server and web app, without starting them
 	cargo build -p parley-standalone
@@ -47,6 +55,12 @@ check: web/node_modules/.package-lock.json ## Formatting, lints, documentation, 
 	RUSTDOCFLAGS='-D warnings -A rustdoc::private-intra-doc-links' cargo doc --workspace --no-deps --document-private-items
 	cd web && npm run check
 	shellcheck scripts/* .ci/*
+
+.PHONY: check-actions
+check-actions: ## Lint .github/workflows; needs actionlint and zizmor
+	@scripts/doctor actions
+	actionlint
+	zizmor --offline .github/workflows
 
 .PHONY: test
 test: web/dist/index.html ## All tests: Rust, web, browser; ends with one line that adds them up

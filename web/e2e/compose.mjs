@@ -10,32 +10,24 @@ import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { say, settled, shows, texts } from './support/conversation.mjs'
-import { launchBrowser, World } from './support/world.mjs'
+import { signUpAndMeet } from './support/meeting.mjs'
+import { World } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {Awaited<ReturnType<import('playwright-core').BrowserContext['storageState']>>} Session */
-/** @typedef {{ room: string, read: string[], ada: Session, bo: Session }} Left */
+/** @typedef {{ path: string, read: string[], ada: Session, bo: Session }} Left */
 
 /** A client waits up to 20 s before it comes back, and a machine that builds images is slow. */
 const BACK_MS = 60_000
 const WORDS_EACH = 40
 
 const [action, url = '', file = ''] = process.argv.slice(2)
-const headers = { origin: url }
 
-/** @param {World} world */
+/** @param {World<import('./support/world.mjs').Host>} world */
 async function talk(world) {
-  const [ada, bo] = [await world.person('ada'), await world.person('bo')]
+  const [ada, bo] = [await world.window(), await world.window()]
   const [atAda, atBo] = [gatewaysOf(ada), gatewaysOf(bo)]
-  const made = await ada.request.post(`${url}/api/v1/rooms`, {
-    data: { name: 'Harbour', visibility: 'public' },
-    headers,
-  })
-  assert.ok(made.ok(), `${made.status()} ${await made.text()}`)
-  const room = (await made.json()).id
-  const joined = await bo.request.post(`${url}/api/v1/rooms/${room}/join`, { headers })
-  assert.ok(joined.ok(), `${joined.status()} ${await joined.text()}`)
-  await Promise.all([ada, bo].map((page) => page.goto(`/rooms/${room}`)))
+  await signUpAndMeet(ada, bo)
 
   const said = { ada: /** @type {string[]} */ ([]), bo: /** @type {string[]} */ ([]) }
   /** @param {'ada' | 'bo'} who @param {Page} page */
@@ -75,15 +67,19 @@ async function talk(world) {
   }
   console.log(`both read the same ${read.length} messages, each once, in the same order`)
   const [session, other] = [await ada.context().storageState(), await bo.context().storageState()]
-  await writeFile(file, JSON.stringify(/** @type {Left} */ ({ room, read, ada: session, bo: other })), { mode: 0o600 })
+  await writeFile(
+    file,
+    JSON.stringify(/** @type {Left} */ ({ path: new URL(ada.url()).pathname, read, ada: session, bo: other })),
+    { mode: 0o600 },
+  )
 }
 
-/** @param {World} world */
+/** @param {World<import('./support/world.mjs').Host>} world */
 async function read(world) {
   const left = /** @type {Left} */ (JSON.parse(await readFile(file, 'utf8')))
   const ada = await world.window({ storageState: left.ada })
   const bo = await world.window({ storageState: left.bo })
-  await Promise.all([ada, bo].map((page) => page.goto(`/rooms/${left.room}`)))
+  await Promise.all([ada, bo].map((page) => page.goto(left.path)))
   assert.deepEqual(await bothRead(ada, bo, left.read.slice(-1)), left.read)
   await Promise.all([say(ada, 'ada is back'), say(bo, 'bo is back')])
   const now = await bothRead(ada, bo, ['ada is back', 'bo is back'])
@@ -135,8 +131,8 @@ async function until(holds, what) {
 
 const act = action === 'talk' ? talk : action === 'read' ? read : undefined
 if (!act || !url || !file) throw new Error('usage: node e2e/compose.mjs talk|read URL FILE')
-// The containers are started and stopped by others.
-const world = new World(/** @type {any} */ ({ url, stop: async () => {} }), await launchBrowser())
+// The containers are started and stopped by others, who also show what these said.
+const world = await World.on({ url, log: () => '', stop: async () => {} })
 try {
   await act(world)
   assert.deepEqual(world.faults, [], 'no page had an error')
