@@ -89,7 +89,7 @@ async fn two_relays_at_once_never_publish_a_record_twice() {
 
 #[tokio::test]
 async fn a_server_that_is_killed_cuts_its_subscribers_and_comes_back_unseeded() {
-    let mut server = RedisServer::start().await;
+    let server = RedisServer::start().await;
     let (bus, partition) = (open(&server), partition());
     seed(&bus, partition, 0, 1).await;
     let (connection, mut events) = subscriber(&bus, partition).await;
@@ -218,7 +218,7 @@ async fn frames_that_are_no_group_are_refused_and_change_nothing() {
 
 #[tokio::test]
 async fn a_bus_opens_without_its_server_and_finds_it_later() {
-    let mut server = RedisServer::start().await;
+    let server = RedisServer::start().await;
     server.kill();
     let (bus, partition) = (open(&server), partition());
     assert!(publish(&bus, partition, 0).await.is_err());

@@ -81,7 +81,7 @@ async fn all_texts(log: &KafkaLog) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broker_that_is_killed_loses_nothing_acked_and_all_goes_on_by_itself() {
-    let mut server = KafkaServer::start().await;
+    let server = KafkaServer::start().await;
     let log = open(&server.topic().await).await;
     let mut follower = log.follow(P0, Cursor::ZERO);
     append_at_last(&log, "a cold broker may take longer than an append may").await;

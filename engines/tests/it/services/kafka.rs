@@ -1,22 +1,20 @@
-//! A one-node Kafka of the tests' own, without a container.
+//! A one-node Kafka of the tests' own: the cluster's speaks no TLS and asks nobody for a password.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-    time::Duration,
+use std::{net::SocketAddr, path::Path, process::Command, time::Duration};
+
+use parley_cluster::{
+    Service,
+    health::Probe,
+    install::{self, Need},
+    kafka::jars,
+    ports::PortLease,
+    service::ServiceSpec,
 };
-
 use parley_engines::log::kafka::{KafkaConfig, KafkaLog, TopicPlan};
-use rdkafka::{
-    ClientConfig,
-    consumer::{BaseConsumer, Consumer},
-};
 use tempfile::TempDir;
 
-use super::{Process, data_folder, folder, free_port, require, run, wait_until_up};
+use super::{data_folder, run};
 
-const VERSION: &str = "4.3.0";
 const STORE_PASSWORD: &str = "only-for-tests";
 const USER: &str = "parley";
 
@@ -27,10 +25,11 @@ pub(crate) const PASSWORD_ENCODED: &str = "p%40ss%3Aw%2Frd";
 
 #[derive(Debug)]
 pub(crate) struct KafkaServer {
-    port: u16,
-    tls_port: u16,
-    process: Process,
+    service: Service,
+    addr: SocketAddr,
+    tls_addr: SocketAddr,
     folder: TempDir,
+    _ports: [PortLease; 3],
 }
 
 impl KafkaServer {
@@ -43,26 +42,28 @@ impl KafkaServer {
     /// One of the caller's own.
     pub(crate) async fn start() -> Self {
         let started = tokio::task::spawn_blocking(|| {
-            jars();
+            install::ensure(&[Need::Setpriv, Need::Java]).unwrap();
             let folder = data_folder();
-            let [port, tls_port, controller_port] = [free_port(), free_port(), free_port()];
+            let ports = std::array::from_fn(|_| PortLease::free().unwrap());
+            let [addr, tls_addr, controller] = ports.each_ref().map(PortLease::addr);
             make_certificate(folder.path());
-            std::fs::write(folder.path().join("server.properties"), properties(port, tls_port, controller_port, folder.path())).unwrap();
+            std::fs::write(folder.path().join("server.properties"), properties(addr, tls_addr, controller, folder.path())).unwrap();
             std::fs::write(folder.path().join("log4j2.yaml"), LOGGING).unwrap();
             let scram = format!("SCRAM-SHA-512=[name={USER},password={PASSWORD}]");
-            run(java(folder.path())
+            run(Command::new("java")
+                .args(jvm_arguments(folder.path()))
                 .args(["kafka.tools.StorageTool", "format", "--standalone", "-t", "Zl7aJvN9QF2L0Y4nF0Wc3A", "--add-scram", &scram, "-c"])
                 .arg(folder.path().join("server.properties")));
-            let process = launch(folder.path());
-            Self { port, tls_port, process, folder }
+            let service = Service::start(spec(folder.path(), addr)).unwrap();
+            Self { service, addr, tls_addr, folder, _ports: ports }
         });
         let server = started.await.unwrap();
-        server.wait().await;
+        server.service.wait_ready().await.unwrap();
         server
     }
 
     pub(crate) fn hosts(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.addr.to_string()
     }
 
     /// The settings for a topic on it.
@@ -73,7 +74,7 @@ impl KafkaServer {
     /// The same topic over TLS, signed in with this password, as its URL.
     pub(crate) fn tls_url(&self, topic: &str, password: &str) -> String {
         let authorities = self.folder.path().join("authorities.pem");
-        format!("kafka+ssl://{USER}:{password}@127.0.0.1:{}/{topic}?authorities={}", self.tls_port, authorities.display())
+        format!("kafka+ssl://{USER}:{password}@{}/{topic}?authorities={}", self.tls_addr, authorities.display())
     }
 
     /// A new topic with two partitions.
@@ -83,37 +84,24 @@ impl KafkaServer {
         config
     }
 
-    pub(crate) fn kill(&mut self) {
-        self.process.kill();
+    pub(crate) fn kill(&self) {
+        super::kill(&self.service);
     }
 
     /// Starts it again on what it had.
-    pub(crate) async fn restart(&mut self) {
-        self.process = launch(self.folder.path());
-        self.wait().await;
-    }
-
-    /// The port opens before the node serves.
-    async fn wait(&self) {
-        let mut client = ClientConfig::new();
-        client.set("bootstrap.servers", self.hosts()).set("reconnect.backoff.max.ms", "100").set_log_level(rdkafka::config::RDKafkaLogLevel::Emerg);
-        let client: &'static BaseConsumer = Box::leak(Box::new(client.create().unwrap()));
-        wait_until_up("Kafka", async || {
-            let asked = tokio::task::spawn_blocking(|| client.fetch_metadata(None, Duration::from_millis(500)));
-            asked.await.unwrap().is_ok_and(|metadata| !metadata.brokers().is_empty())
-        })
-        .await;
+    pub(crate) async fn restart(&self) {
+        super::restart(&self.service).await;
     }
 }
 
 /// Default sessions would keep a killed broker from coming back for nine seconds.
-fn properties(port: u16, tls_port: u16, controller_port: u16, folder: &Path) -> String {
+fn properties(addr: SocketAddr, tls_addr: SocketAddr, controller: SocketAddr, folder: &Path) -> String {
     format!(
         "process.roles=broker,controller
 node.id=1
-controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
-listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{tls_port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port},SASL_SSL://127.0.0.1:{tls_port},CONTROLLER://127.0.0.1:{controller_port}
+controller.quorum.bootstrap.servers={controller}
+listeners=PLAINTEXT://{addr},SASL_SSL://{tls_addr},CONTROLLER://{controller}
+advertised.listeners=PLAINTEXT://{addr},SASL_SSL://{tls_addr},CONTROLLER://{controller}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT
 sasl.enabled.mechanisms=SCRAM-SHA-512
@@ -167,61 +155,18 @@ fn make_certificate(folder: &Path) {
     run(keytool().args(["-exportcert", "-rfc", "-file", "authorities.pem"]));
 }
 
-/// Java with Kafka's jars.
-fn java(folder: &Path) -> Command {
-    let mut command = Command::new("java");
-    command.args(jvm_arguments(folder));
-    command
-}
-
-fn jvm_arguments(folder: &Path) -> Vec<String> {
+fn jvm_arguments(folder: &Path) -> [String; 7] {
     let logging = format!("-Dlog4j2.configurationFile={}", folder.join("log4j2.yaml").display());
-    let jars = format!("{}/*", jars().display());
-    ["-Xms192m", "-Xmx192m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &logging, "-cp", &jars].map(str::to_owned).to_vec()
+    let jars = format!("{}/*", jars::ensure().unwrap().display());
+    ["-Xms192m", "-Xmx192m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", &logging, "-cp", &jars].map(str::to_owned)
 }
 
-fn launch(folder: &Path) -> Process {
-    let mut arguments = jvm_arguments(folder);
-    arguments.extend(["kafka.Kafka".to_owned(), folder.join("server.properties").display().to_string()]);
-    Process::start("java", arguments, folder.join("log"))
-}
-
-/// Kafka's jars, fetched once.
-fn jars() -> PathBuf {
-    static JARS: OnceLock<PathBuf> = OnceLock::new();
-    JARS.get_or_init(|| {
-        require("java", "openjdk-17-jre-headless");
-        let jars = folder().join(format!("kafka-{VERSION}"));
-        if !jars.exists() {
-            require("mvn", "maven");
-            let making = tempfile::tempdir_in(folder()).unwrap();
-            std::fs::write(making.path().join("pom.xml"), pom()).unwrap();
-            let fetched = making.path().join("jars");
-            run(Command::new("mvn")
-                .args(["--batch-mode", "--quiet", "dependency:copy-dependencies", "-DincludeScope=runtime"])
-                .arg(format!("-DoutputDirectory={}", fetched.display()))
-                .current_dir(making.path()));
-            // As a whole or not at all; another process may have been quicker.
-            assert!(std::fs::rename(&fetched, &jars).is_ok() || jars.exists());
-        }
-        jars
-    })
-    .clone()
-}
-
-fn pom() -> String {
-    let dependencies = [
-        ("org.apache.kafka", "kafka_2.13", VERSION),
-        ("org.apache.kafka", "kafka-tools", VERSION),
-        ("org.apache.logging.log4j", "log4j-core", "2.24.3"),
-        ("org.apache.logging.log4j", "log4j-slf4j-impl", "2.24.3"),
-    ]
-    .map(|(group, artifact, version)| {
-        format!("<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId><version>{version}</version></dependency>")
-    })
-    .concat();
-    format!(
-        "<project><modelVersion>4.0.0</modelVersion><groupId>parley</groupId><artifactId>kafka</artifactId><version>1</version>\
-         <dependencies>{dependencies}</dependencies></project>"
-    )
+fn spec(folder: &Path, addr: SocketAddr) -> ServiceSpec {
+    let mut spec = ServiceSpec::new("kafka", "java", folder).args(jvm_arguments(folder));
+    spec = spec.args(["kafka.Kafka".as_ref(), folder.join("server.properties").as_os_str()]);
+    spec.probe = Probe::Kafka(addr);
+    spec.ready_deadline = Duration::from_secs(90);
+    // Nobody needs its data afterwards.
+    spec.stop_deadline = Duration::ZERO;
+    spec
 }
