@@ -12,6 +12,7 @@ pub mod projection;
 pub mod rooms;
 pub mod sqlite;
 pub mod timeline;
+pub mod votes;
 
 /// The store can't be reached or did not answer in time.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -27,11 +28,18 @@ pub struct Snapshot<T> {
 
 /// A store engine.
 pub trait Store:
-    accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + projection::Partitions + projection::Projection
+    accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + votes::Votes + projection::Partitions + projection::Projection
 {
 }
-impl<T: accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + projection::Partitions + projection::Projection> Store
-    for T
+impl<T> Store for T where
+    T: accounts::Accounts
+        + accounts::Sessions
+        + rooms::Rooms
+        + rooms::Members
+        + timeline::Timeline
+        + votes::Votes
+        + projection::Partitions
+        + projection::Projection
 {
 }
 

@@ -1,17 +1,19 @@
-//! Use cases of conversations: send, drop, pages of history.
+//! Use cases of conversations: send, vote, drop, pages of history.
 
 mod history;
 mod send;
+mod votes;
 
 use std::sync::Arc;
 
 use parley_engines::{log::Log, store::Store};
-use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId};
+use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId, wire::VoteValue};
 
-use crate::{ends::Ends, reader::Reader, rights::Rights};
+use crate::{ends::Ends, reader::Reader, recent::Recent, rights::Rights};
 
 pub use history::{HistoryPage, PageAt};
 pub(crate) use send::Begun;
+pub use votes::{Period, TopMessages};
 
 /// A message to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,19 @@ pub struct SendRequest {
     pub retry: bool,
 }
 
+/// A vote to append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct VoteRequest {
+    pub room: RoomId,
+    pub cid: Cid,
+    /// The client's cursor when it voted; 0 without one.
+    pub base: Cursor,
+    pub target: MessageId,
+    pub value: VoteValue,
+    /// There was an earlier attempt whose outcome is unknown.
+    pub retry: bool,
+}
+
 /// A send whose outcome is unknown, to be given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DropRequest {
@@ -33,7 +48,7 @@ pub struct DropRequest {
     pub base: Cursor,
 }
 
-/// The three answers to a send.
+/// The three answers to a send or a vote.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendOutcome {
     /// It is in the log, at this position or before.
@@ -63,17 +78,27 @@ pub struct Chat {
     reader: Reader,
     ends: Ends,
     rights: Rights,
+    /// Messages that were there to be voted on a moment ago.
+    votable: Arc<Recent<(RoomId, MessageId), ()>>,
 }
 
 impl Chat {
     /// Over these engines.
     pub fn new(log: Arc<dyn Log>, store: Arc<dyn Store>, reader: Reader, ends: Ends, rights: Rights) -> Self {
-        Self { log, store, reader, ends, rights }
+        Self { log, store, reader, ends, rights, votable: Arc::new(Recent::new(votes::VOTABLE_MAX, votes::VOTABLE_TTL)) }
     }
 
     /// Sends a message as `sender`, whose membership is judged here. Answers within [`parley_proto::limits::SEND_ANSWER`].
     pub async fn send(&self, sender: UserId, request: SendRequest) -> SendOutcome {
         match self.begin_send(sender, request).await {
+            Begun::Answered(outcome) => outcome,
+            Begun::HandedOver(in_flight) => in_flight.finish().await,
+        }
+    }
+
+    /// Votes as `sender`, by the rules of [`Chat::send`].
+    pub async fn vote(&self, sender: UserId, request: VoteRequest) -> SendOutcome {
+        match self.begin_vote(sender, request).await {
             Begun::Answered(outcome) => outcome,
             Begun::HandedOver(in_flight) => in_flight.finish().await,
         }

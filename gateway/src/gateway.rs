@@ -72,6 +72,7 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
     let state = AppState::new(Arc::new(config), Arc::clone(&store), bus_channels, chat.clone(), rights.clone(), profiles.clone())?;
     let hub = HubParts {
         bus,
+        store: Arc::clone(&store),
         partitions: log.partitions(),
         reader: reader.clone(),
         ends: ends.clone(),

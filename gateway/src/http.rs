@@ -11,7 +11,7 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post},
+    routing::{MethodRouter, get, post, put},
 };
 use parley_proto::ErrorCode;
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
@@ -37,6 +37,7 @@ pub mod socket;
 mod state;
 mod url_tokens;
 mod users;
+mod votes;
 mod web_app;
 
 pub(crate) use origin::is_loopback;
@@ -85,6 +86,9 @@ fn api() -> Router<AppState> {
         .route("/rooms/{id}/leave", post(members::leave))
         .route("/rooms/{id}/members", get(members::list))
         .route("/rooms/{id}/messages", get(messages::list).post(messages::send))
+        .route("/rooms/{id}/messages/{message}/vote", put(votes::cast))
+        .route("/rooms/{id}/messages/{message}/votes", get(votes::list))
+        .route("/rooms/{id}/top", get(votes::top))
 }
 
 async fn out_of_bounds(error: BoxError) -> Refusal {

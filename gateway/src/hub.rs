@@ -4,8 +4,11 @@
 
 mod activity;
 mod beat;
+mod chain;
+mod notices;
 mod room;
 mod stored;
+pub(crate) mod tallies;
 mod watcher;
 
 use std::{
@@ -17,10 +20,14 @@ use std::{
     time::Duration,
 };
 
-use parley_engines::bus::{Bus, BusConnection, BusEvent, Channel};
+use parley_engines::{
+    bus::{Bus, BusConnection, BusEvent, Channel},
+    store::{Store, votes::ChangedTallies},
+};
 use parley_proto::{
     Cursor, ErrorCode, PartitionId, Position, RoomId, SessionId, UserId,
-    wire::{CloseCode, RoomCursor, ServerFrame},
+    notice::Notice,
+    wire::{CloseCode, ServerFrame},
 };
 use tokio::sync::{RwLock, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -28,8 +35,11 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, reader::Reader, revocation::Revocation, rights::Rights};
 use activity::Activity;
 use beat::{BEAT, Beats};
+use notices::Notices;
 use room::Room;
+pub(crate) use room::{Entered, NotNow, Told};
 use stored::{Stored, Telling};
+use tallies::{Brought, Ticket};
 use watcher::Shared;
 
 /// Events that may wait between the bus and the hub before the bus cuts the connection.
@@ -86,12 +96,17 @@ struct Inner {
     beats: Vec<Mutex<Beats>>,
     activity: Mutex<Activity>,
     stored: Mutex<Stored>,
+    store: Arc<dyn Store>,
+    /// One per partition.
+    notices: Vec<Notices>,
+    next_ticket: AtomicU64,
 }
 
 /// What a hub works on.
 #[derive(Debug)]
 pub(crate) struct HubParts {
     pub(crate) bus: Arc<dyn Bus>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) partitions: u16,
     pub(crate) reader: Reader,
     pub(crate) ends: Ends,
@@ -104,7 +119,7 @@ pub(crate) struct HubParts {
 impl Hub {
     /// A hub that receives from `bus` until `stop`.
     pub(crate) fn start(tasks: &TaskTracker, parts: HubParts, stop: &CancellationToken) -> Self {
-        let HubParts { bus, partitions, reader, ends, rights, sessions } = parts;
+        let HubParts { bus, store, partitions, reader, ends, rights, sessions } = parts;
         let inner = Arc::new(Inner {
             bus,
             reader,
@@ -119,14 +134,18 @@ impl Hub {
             beats: (0..partitions).map(|_| Mutex::default()).collect(),
             activity: Mutex::default(),
             stored: Mutex::default(),
+            store,
+            notices: (0..partitions).map(|_| Notices::new()).collect(),
+            next_ticket: AtomicU64::new(1),
         });
-        for task in [Task::Receive, Task::Beat] {
+        for task in [Task::Receive, Task::Beat, Task::Chains] {
             let (inner, stop) = (Arc::clone(&inner), stop.clone());
             tasks.spawn(async move {
                 let work = async {
                     match task {
                         Task::Receive => inner.receive().await,
                         Task::Beat => inner.keep_beating().await,
+                        Task::Chains => inner.keep_chains().await,
                     }
                 };
                 tokio::select! {
@@ -159,34 +178,38 @@ impl Hub {
 
     /// Starts to receive `room` on `socket`: from the return on live frames wait for [`Hub::go_live`]. `false`: it receives as many rooms as it may.
     pub async fn join(&self, socket: SocketId, room: RoomId, most: usize) -> bool {
-        let outbox = {
+        let info = {
             let mut sockets = Inner::lock(&self.inner.sockets);
             let Some(entry) = sockets.get_mut(&socket) else { return true };
             if !entry.rooms.contains(&room) && entry.rooms.len() >= most {
                 return false;
             }
             entry.rooms.insert(room);
-            entry.info.outbox.clone()
+            entry.info.clone()
         };
         Inner::lock(&self.inner.activity).add(socket, [room]);
         loop {
             let entry = Arc::clone(Inner::lock(&self.inner.rooms).entry(room).or_insert_with(|| Room::new(room)));
             // Joined before the channel is looked at: a room with a watcher is never taken out.
-            entry.join(socket, outbox.clone());
+            entry.join(socket, info.user, info.outbox.clone());
             if self.inner.subscribe(&entry).await {
                 return true;
             }
         }
     }
 
-    /// The first answer covers everything below `cursor`: queues it with `reply`, then what waited. `false`: too much waited, put it together again.
-    pub fn go_live(&self, socket: SocketId, room: RoomId, cursor: Cursor, reply: impl FnOnce(&Outbox)) -> bool {
-        let Some(entry) = self.inner.room(room) else { return true };
-        let Some(beats) = self.inner.beats.get(usize::from(room.partition().0)) else { return true };
+    /// The first answer covers everything below `cursor`, and of the tallies what `brought` says: queues it with `reply`, then what waited.
+    pub(crate) fn go_live(&self, socket: SocketId, room: RoomId, cursor: Cursor, brought: Brought, reply: impl FnOnce(&Outbox)) -> Entered {
+        const GONE: Entered = Entered::Live { outstanding: None };
+        let Some(entry) = self.inner.room(room) else { return GONE };
+        let partition = usize::from(room.partition().0);
+        let (Some(beats), Some(notices)) = (self.inner.beats.get(partition), self.inner.notices.get(partition)) else { return GONE };
+        let ticket = Ticket(self.inner.next_ticket.fetch_add(1, Ordering::Relaxed));
         // Under this lock the view goes live either before a beat's call is made or after it.
         let mut beats = Inner::lock(beats);
         let beat = beats.view_went_live(cursor);
-        entry.go_live(&self.inner.reader, socket, cursor, beat, reply)
+        let entering = room::Entering { socket, cursor, beat, brought, ticket, chain_known: notices.end().is_some() };
+        entry.go_live(&self.inner.reader, entering, reply)
     }
 
     /// Stops receiving `room`. Returns whether it was received.
@@ -202,17 +225,34 @@ impl Hub {
         self.inner.room(room)?.cursor(socket)
     }
 
-    /// Queues something that is right only at `cursor`; else says where the socket stands now (`None`: the room is not received).
-    pub fn at_cursor(&self, socket: SocketId, room: RoomId, cursor: Cursor, queue: impl FnOnce(&Outbox)) -> Result<(), Option<Cursor>> {
-        self.inner.room(room).ok_or(None)?.at_cursor(socket, cursor, queue)
+    /// Queues a page that is right only at `cursor` and whose tallies are as of `as_of`; else says why it is not right any more.
+    pub(crate) fn at_cursor(&self, socket: SocketId, room: RoomId, cursor: Cursor, as_of: Cursor, queue: impl FnOnce(&Outbox)) -> Result<(), NotNow> {
+        self.inner.room(room).ok_or(NotNow::NotReceived)?.at_cursor(socket, cursor, as_of, queue)
     }
 
-    /// Where the socket stands in all of its rooms; from now on the client knows.
-    pub fn tell_cursors(&self, socket: SocketId) -> Vec<RoomCursor> {
-        let mut cursors: Vec<_> =
-            self.inner.rooms_received(socket).into_iter().filter_map(|room| Some(RoomCursor { room: room.id, cursor: room.tell(socket)? })).collect();
-        cursors.sort_by_key(|entry| entry.room);
-        cursors
+    /// Where the socket stands in all of its rooms, tallies included; from now on the client knows.
+    pub(crate) fn tell_cursors(&self, socket: SocketId) -> Vec<Told> {
+        let told = |room: Arc<Room>| {
+            // Looked at first: what is handed on meanwhile is not counted.
+            let end = self.inner.notices.get(usize::from(room.id.partition().0))?.end();
+            room.tell(socket, end.unwrap_or_default())
+        };
+        let mut places: Vec<_> = self.inner.rooms_received(socket).into_iter().filter_map(told).collect();
+        places.sort_by_key(|place| place.room);
+        places
+    }
+
+    /// From where on tallies have to be read for the socket's view, once everything that changes is handed on to it; `None` once it needs none.
+    pub(crate) async fn outstanding(&self, socket: SocketId, room: RoomId, ticket: Ticket) -> Option<Cursor> {
+        self.inner.notices.get(usize::from(room.partition().0))?.known().await;
+        self.inner.room(room)?.outstanding(socket, ticket)
+    }
+
+    /// What was read for the socket's view from `floor` on, as of `as_of`.
+    pub(crate) fn tallies_read(&self, socket: SocketId, room: RoomId, ticket: Ticket, floor: Cursor, as_of: Cursor, read: &ChangedTallies) {
+        if let Some(room) = self.inner.room(room) {
+            room.tallies_read(socket, ticket, floor, as_of, read);
+        }
     }
 
     /// How far the client's own knowledge of its cursors lies back, at most.
@@ -236,6 +276,7 @@ impl Hub {
 enum Task {
     Receive,
     Beat,
+    Chains,
 }
 
 impl Inner {
@@ -337,11 +378,12 @@ impl Inner {
                     Ok(revocation) => self.revoke(&revocation).await,
                     Err(error) => tracing::warn!(%error, "hub.control.malformed"),
                 },
-                BusEvent::Payload { channel: Channel::Notices(_), payload } => match serde_json::from_slice(&payload) {
+                BusEvent::Payload { channel: Channel::Notices(_), payload } => match serde_json::from_slice::<Notice>(&payload) {
                     Ok(notice) => {
                         Self::lock(&self.activity).notice(&notice);
                         let told = Self::lock(&self.stored).notice(&notice);
                         self.tell_stored(told);
+                        self.notice(notice);
                     }
                     Err(error) => tracing::warn!(%error, "hub.notice.malformed"),
                 },

@@ -10,6 +10,9 @@ const FRAMES_DELIVERED: &str = "parley_gateway_frames_delivered_total";
 const OUTBOX_OVERFLOWS: &str = "parley_gateway_outbox_overflows_total";
 const SENDS: &str = "parley_gateway_sends_total";
 const SEND_SECONDS: &str = "parley_gateway_send_seconds";
+const VOTES: &str = "parley_gateway_votes_total";
+const TALLIES_SENT: &str = "parley_gateway_tallies_sent_total";
+const NOTICE_GAPS: &str = "parley_gateway_notice_gaps_total";
 const SUBSCRIBES: &str = "parley_gateway_subscribes_total";
 const SUBSCRIBE_SECONDS: &str = "parley_gateway_subscribe_seconds";
 const GAPS: &str = "parley_gateway_gaps_total";
@@ -33,6 +36,9 @@ pub fn describe() {
     describe_counter!(OUTBOX_OVERFLOWS, Unit::Count, "Outboxes that were full: their sockets are closed as too slow.");
     describe_counter!(SENDS, Unit::Count, "Sends, by answer: ack, rejected, unknown.");
     describe_histogram!(SEND_SECONDS, Unit::Seconds, "From a send's arrival to its answer.");
+    describe_counter!(VOTES, Unit::Count, "Votes, by answer: ack, rejected, unknown.");
+    describe_counter!(TALLIES_SENT, Unit::Count, "Frames of tallies put into sockets' outboxes.");
+    describe_counter!(NOTICE_GAPS, Unit::Count, "Lost notices of the persister that were noticed; what they said is read from the store.");
     describe_counter!(SUBSCRIBES, Unit::Count, "Subscribes and resumes, by where the answer came from: tail, store, resync.");
     describe_histogram!(SUBSCRIBE_SECONDS, Unit::Seconds, "From a subscribe or a room's resume to its answer.");
     describe_counter!(GAPS, Unit::Count, "Times that a view saw a gap in what the bus delivered, and read what was missing.");
@@ -71,6 +77,18 @@ pub(crate) fn outbox_overflowed() {
 pub(crate) fn send_answered(outcome: &'static str, seconds: f64) {
     counter!(SENDS, "outcome" => outcome).increment(1);
     histogram!(SEND_SECONDS).record(seconds);
+}
+
+pub(crate) fn vote_answered(outcome: &'static str) {
+    counter!(VOTES, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn tallies_sent(frames: usize) {
+    counter!(TALLIES_SENT).increment(frames as u64);
+}
+
+pub(crate) fn notice_gap() {
+    counter!(NOTICE_GAPS).increment(1);
 }
 
 pub(crate) fn subscribed(tier: &'static str, seconds: f64) {

@@ -5,6 +5,7 @@
 mod context;
 mod requests;
 mod resume;
+mod tallies;
 mod token;
 
 use std::{sync::Arc, time::Duration};

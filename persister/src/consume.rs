@@ -10,10 +10,10 @@ use parley_engines::{
     },
     store::{
         Store,
-        projection::{Batch, CommitError, Committed},
+        projection::{Batch, CommitError, Committed, Entry},
     },
 };
-use parley_proto::{Cursor, LogId, PartitionId, fold::Fold, notice::Notice};
+use parley_proto::{Cursor, LogId, PartitionId, RoomId, codec, fold::Fold, notice::Notice};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -177,10 +177,10 @@ async fn write(shared: &Shared, partition: PartitionId, block: Block, backoff: &
         };
         match committed {
             Ok(committed) => {
-                let rooms = committed.rooms;
+                let Committed { rooms, tallies, .. } = committed;
                 let voids = void.take().into_iter().collect();
                 shared.status.set(partition, PartitionStatus::Running { next: batch.to });
-                notice::send(&*shared.bus, &Notice { partition, from: batch.from, to: batch.to, rooms, voids }).await;
+                notice::send(&*shared.bus, &Notice { partition, from: batch.from, to: batch.to, rooms, tallies, voids }).await;
                 bisection.committed();
             }
             Err(CommitError::Moved { next }) => return Err(Interrupted::Moved { next }),
@@ -189,13 +189,21 @@ async fn write(shared: &Shared, partition: PartitionId, block: Block, backoff: &
                 Refused::Halved => {}
                 Refused::Dead(position) => {
                     tracing::error!(log.partition = partition.0, log.position = position.0, reason, "the database refuses this record: it is a dead letter");
-                    void = Some(position);
+                    void = bisection.current().and_then(room_of_dead).map(|room| (room, position));
                 }
                 Refused::Stuck => return Err(Interrupted::retry(format!("the database refuses a dead letter: {reason}"))),
             },
         }
     }
     Ok(())
+}
+
+/// The room that has shown the record which the batch buries.
+fn room_of_dead(batch: &Batch) -> Option<RoomId> {
+    match &batch.entries.first()?.1 {
+        Entry::Dead { bytes, .. } => codec::decode(bytes).ok().map(|record| record.room),
+        _ => None,
+    }
 }
 
 /// Tries again while the store is away. A lost answer is no matter: the next try says that the store has moved.
@@ -209,7 +217,7 @@ async fn commit(shared: &Shared, batch: &Batch, backoff: &mut Backoff) -> Result
             }
             Ok(committed) => {
                 backoff.reset();
-                metrics::committed(&committed.outcomes, start.elapsed());
+                metrics::committed(&committed, start.elapsed());
                 return Ok(committed);
             }
             other => return other,

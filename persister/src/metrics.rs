@@ -3,13 +3,15 @@
 use std::time::Duration;
 
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use parley_engines::store::projection::Outcomes;
+use parley_engines::store::projection::Committed;
 use parley_proto::PartitionId;
 
 const RECORDS: &str = "parley_persister_records_total";
 /// Counts, not seconds: wants buckets of its own.
 pub const BATCH_RECORDS: &str = "parley_persister_batch_records";
 const COMMIT_SECONDS: &str = "parley_persister_commit_seconds";
+const VOTE_ROWS: &str = "parley_persister_vote_rows_total";
+const TALLY_ROWS: &str = "parley_persister_tally_rows_total";
 const LAG_RECORDS: &str = "parley_persister_lag_records";
 const STOPPED_PARTITIONS: &str = "parley_persister_stopped_partitions";
 const RETRIES: &str = "parley_persister_retries_total";
@@ -21,6 +23,8 @@ pub fn describe() {
     describe_counter!(RECORDS, Unit::Count, "Records stored, by outcome.");
     describe_histogram!(BATCH_RECORDS, Unit::Count, "Records in one transaction.");
     describe_histogram!(COMMIT_SECONDS, Unit::Seconds, "How long one transaction took.");
+    describe_counter!(VOTE_ROWS, Unit::Count, "Rows of votes written; several votes of a person on a message in one transaction are one row.");
+    describe_counter!(TALLY_ROWS, Unit::Count, "Rows of tallies written: one per message and transaction, however many voted.");
     describe_gauge!(LAG_RECORDS, Unit::Count, "Records in the log that are not in the store yet, by partition.");
     describe_gauge!(STOPPED_PARTITIONS, Unit::Count, "Partitions that stopped with an alarm and wait for an operator.");
     describe_counter!(RETRIES, Unit::Count, "Tries after which the log or the store was away.");
@@ -28,7 +32,8 @@ pub fn describe() {
     describe_counter!(OUTBOX_APPENDED, Unit::Count, "Changes of rooms and members handed over to the log.");
 }
 
-pub(crate) fn committed(outcomes: &Outcomes, took: Duration) {
+pub(crate) fn committed(committed: &Committed, took: Duration) {
+    let Committed { outcomes, tallies, .. } = committed;
     for (outcome, count) in [
         ("applied", outcomes.applied),
         ("superseded", outcomes.superseded),
@@ -41,6 +46,10 @@ pub(crate) fn committed(outcomes: &Outcomes, took: Duration) {
     }
     histogram!(BATCH_RECORDS).record(outcomes.consumed() as f64);
     histogram!(COMMIT_SECONDS).record(took);
+    if !tallies.is_empty() {
+        counter!(TALLY_ROWS).increment(tallies.len() as u64);
+        counter!(VOTE_ROWS).increment(tallies.iter().map(|tally| tally.votes.len() as u64).sum());
+    }
 }
 
 pub(crate) fn lag(partition: PartitionId, records: u64) {

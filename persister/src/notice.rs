@@ -40,7 +40,7 @@ async fn tick_once(shared: &Shared) {
     };
     for state in states {
         let next = state.next;
-        send(&*shared.bus, &Notice { partition: state.partition, from: next, to: next, rooms: Vec::new(), voids: Vec::new() }).await;
+        send(&*shared.bus, &Notice::tick(state.partition, next)).await;
         if let Ok(end) = shared.log.end(state.partition).await {
             metrics::lag(state.partition, end.since(next));
         }

@@ -66,6 +66,18 @@ client_frames! {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         retry: bool,
     },
+    /// The sender's vote on a message: the last one in the log counts.
+    Vote {
+        #[serde(rename = "ref")]
+        reference: Ref,
+        room: RoomId,
+        cid: Cid,
+        base: Cursor,
+        target: MessageId,
+        value: VoteValue,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        retry: bool,
+    },
     /// The user discards a send whose outcome is unknown.
     Drop {
         #[serde(rename = "ref")]
@@ -108,6 +120,7 @@ impl ClientFrame {
             | Self::Subscribe { reference, .. }
             | Self::Unsubscribe { reference, .. }
             | Self::Send { reference, .. }
+            | Self::Vote { reference, .. }
             | Self::Drop { reference, .. }
             | Self::History { reference, .. } => *reference,
         }
@@ -128,6 +141,56 @@ pub struct Resume {
 pub struct RoomCursor {
     pub room: RoomId,
     pub cursor: Cursor,
+}
+
+/// A vote: 1 up, −1 down, 0 taken back. Nothing else can be said or read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct VoteValue(i8);
+
+impl VoteValue {
+    pub const UP: Self = Self(1);
+    pub const DOWN: Self = Self(-1);
+    pub const NONE: Self = Self(0);
+}
+
+impl TryFrom<i64> for VoteValue {
+    type Error = &'static str;
+    fn try_from(value: i64) -> Result<Self, Self::Error> {
+        match value {
+            1 => Ok(Self::UP),
+            -1 => Ok(Self::DOWN),
+            0 => Ok(Self::NONE),
+            _ => Err("a vote is -1, 0 or 1"),
+        }
+    }
+}
+
+impl From<VoteValue> for i64 {
+    fn from(value: VoteValue) -> Self {
+        value.0.into()
+    }
+}
+
+/// What the votes on a message come to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    pub target: MessageId,
+    /// Of the message.
+    pub position: Position,
+    pub up: u64,
+    pub down: u64,
+    /// The reader's own vote; absent where it is as the reader knows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mine: Option<VoteValue>,
+}
+
+/// Absolute values; of two tallies of a message the one with the larger `as_of` counts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tallies {
+    pub items: Vec<Tally>,
+    /// Every vote below this is counted, and none above.
+    pub as_of: Cursor,
 }
 
 /// A person as others see them.
@@ -181,6 +244,9 @@ pub struct NewestPage {
     /// The room's last `seq` as stored; absent where the store was not asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seq: Option<u64>,
+    /// Of `items`; absent where the store was away: they follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tallies: Option<Tallies>,
 }
 
 /// What the server sends.
@@ -243,7 +309,16 @@ pub enum ServerFrame {
         end: Cursor,
         has_older: bool,
         has_newer: bool,
+        tallies: Tallies,
     },
+    /// Tallies that changed.
+    Tallies {
+        room: RoomId,
+        #[serde(flatten)]
+        tallies: Tallies,
+    },
+    /// The store refused what live frames showed at these positions: nobody will see it again.
+    Voided { room: RoomId, positions: Vec<Position> },
     /// Without `ref`: a right ended, forget the room.
     Unsubscribed {
         #[serde(rename = "ref", default, skip_serializing_if = "Option::is_none")]

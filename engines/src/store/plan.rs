@@ -3,9 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use bytes::Bytes;
-use parley_proto::{Body, Cid, Kind, MessageId, Position, Record, RoomId, UnixMillis, UserId, codec, event::SystemEvent};
+use parley_proto::{
+    Body, Cid, Kind, MessageId, Position, Record, RoomId, UnixMillis, UserId, codec,
+    event::SystemEvent,
+    notice::ChangedTally,
+    wire::{Tally as Shown, VoteValue},
+};
 
-use super::projection::{Batch, Entry, Outcomes};
+use super::projection::{Batch, Committed, Entry, Outcomes};
 
 /// The stored rows that decide what the batch means.
 #[derive(Debug, Default)]
@@ -67,6 +72,7 @@ pub(super) struct Target {
     pub(super) sender: UserId,
     pub(super) deleted: bool,
     pub(super) rev: Position,
+    pub(super) sent_at: UnixMillis,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +90,19 @@ pub(super) struct Tally {
     pub(super) sum: i64,
     pub(super) count: u64,
     pub(super) rev: Position,
+    /// Of the message.
+    pub(super) sent_at: UnixMillis,
+}
+
+/// What people see of a stored sum and count; `mine` is the reader's own vote, where that is known.
+pub(super) fn shown(target: MessageId, position: Position, sum: i64, count: u64, mine: Option<i64>) -> Shown {
+    let up = count.saturating_add_signed(sum) / 2;
+    Shown { target, position, up, down: count.saturating_sub(up), mine: mine.map(vote_value) }
+}
+
+/// The tables hold nothing else.
+pub(super) fn vote_value(value: i64) -> VoteValue {
+    VoteValue::try_from(value).unwrap_or_default()
 }
 
 /// What the store holds of what the batch needs.
@@ -160,6 +179,22 @@ impl<'a> Plan<'a> {
         }
         planner.plan
     }
+
+    /// What the commit did, once it is done.
+    pub(super) fn committed(&self) -> Committed {
+        let mut tallies: BTreeMap<MessageId, ChangedTally> = BTreeMap::new();
+        for (target, tally) in &self.tallies {
+            let Shown { position, up, down, .. } = shown(*target, tally.position, tally.sum, tally.count, None);
+            tallies.insert(*target, ChangedTally { room: tally.room, target: *target, position, up, down, votes: Vec::new() });
+        }
+        for ((target, user), vote) in &self.votes {
+            if let Some(tally) = tallies.get_mut(target) {
+                tally.votes.push((*user, vote_value(vote.value)));
+            }
+        }
+        let rooms = self.rooms.iter().map(|(room, mark)| (*room, mark.last_seq)).collect();
+        Committed { outcomes: self.outcomes, rooms, tallies: tallies.into_values().collect() }
+    }
 }
 
 enum Effect {
@@ -223,7 +258,7 @@ impl<'a> Planner<'a, '_> {
         });
         let id = record.id();
         if self.needs.targets.contains(&id) {
-            let target = Target { room: record.room, position, is_message, sender: record.sender, deleted: false, rev: position };
+            let target = Target { room: record.room, position, is_message, sender: record.sender, deleted: false, rev: position, sent_at: record.sent_at };
             self.known.targets.insert(id, target);
             self.fresh.insert(id, self.plan.rows.len());
         }
@@ -270,12 +305,13 @@ impl<'a> Planner<'a, '_> {
         self.plan.votes.insert((id, record.sender), vote);
         let before = before.map_or(0, |vote| vote.value);
         let tally = self.plan.tallies.entry(id).or_insert_with(|| {
-            let untouched = Tally { room: target.room, position: target.position, sum: 0, count: 0, rev: position };
+            let untouched = Tally { room: target.room, position: target.position, sum: 0, count: 0, rev: position, sent_at: target.sent_at };
             self.known.tallies.get(&id).copied().unwrap_or(untouched)
         });
         tally.sum += vote.value - before;
         tally.count = tally.count + u64::from(vote.value != 0) - u64::from(before != 0);
         tally.rev = position;
+        tally.sent_at = target.sent_at;
         Effect::Applied
     }
 

@@ -13,6 +13,7 @@ mod roster;
 mod sessions;
 mod sql;
 mod timeline;
+mod votes;
 
 use std::{
     ops::{Deref, DerefMut},

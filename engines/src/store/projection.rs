@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parley_proto::{Cid, Cursor, LogId, MessageId, PartitionId, Position, Record, RoomId, UserId};
+use parley_proto::{Cid, Cursor, LogId, MessageId, PartitionId, Position, Record, RoomId, UserId, notice::ChangedTally};
 use thiserror::Error;
 
 use super::{Snapshot, StoreUnavailable};
@@ -94,6 +94,8 @@ pub struct Committed {
     pub outcomes: Outcomes,
     /// The last seq of every room that got rows.
     pub rooms: Vec<(RoomId, u64)>,
+    /// The tallies that changed, with the votes that changed them.
+    pub tallies: Vec<ChangedTally>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -8,6 +8,7 @@ mod projection;
 mod rooms;
 mod sqlite;
 mod timeline;
+mod votes;
 
 /// An engine on a database of its own.
 trait Engine {
@@ -60,6 +61,14 @@ macro_rules! whole_contract {
                 changes_are_new_rows_and_old_ones_that_changed,
                 find_says_where_messages_are,
                 a_room_that_does_not_exist_has_no_rows,
+            }
+            votes {
+                a_page_s_tallies_come_with_the_reader_s_own_votes,
+                a_commit_says_which_tallies_changed_and_by_whom,
+                changed_tallies_come_in_pieces_that_meet,
+                who_voted_is_paged_both_ways_and_a_vote_taken_back_is_none,
+                the_top_is_best_first_then_newest_and_of_its_time,
+                every_reading_of_a_tally_is_what_a_naive_fold_says_at_every_commit,
             }
             projection {
                 a_partition_keeps_its_first_log_id,

@@ -1,4 +1,4 @@
-//! Sending: one append, three answers.
+//! Sending, messages and votes alike: one append, three answers.
 //!
 //! A first attempt may be refused as long as nothing was handed to the log. From then on, and for every retry, a failure is `unknown`: only the log can
 //! say more. A retry's or a cancel's answer is what the fold meets first.
@@ -15,7 +15,7 @@ use parley_proto::{
 };
 use tokio::time::Instant;
 
-use super::{Chat, DropRequest, SendOutcome, SendRequest};
+use super::{Chat, DropRequest, SendOutcome, SendRequest, VoteRequest};
 use crate::{clock, metrics, refusal::Refusal};
 
 /// A first attempt's floor may lie this far below the end: the rest of the window is for the time until it is appended.
@@ -26,6 +26,8 @@ const UNKNOWN_RETRY: Duration = Duration::from_millis(500);
 const QUEUE_RETRY: Duration = Duration::from_millis(250);
 
 const UNKNOWN: SendOutcome = SendOutcome::Unknown { is_final: false, retry_after_ms: UNKNOWN_RETRY.as_millis() as u64 };
+/// Nobody can find out any more.
+const UNKNOWN_FOR_EVER: SendOutcome = SendOutcome::Unknown { is_final: true, retry_after_ms: 0 };
 
 /// What a send has come to when its turn in the connection's order is over.
 #[derive(Debug)]
@@ -44,9 +46,34 @@ pub(crate) struct InFlight {
     receipt: Receipt,
 }
 
+/// What is appended, besides who, where and when.
+#[derive(Debug)]
+struct Payload {
+    kind: Kind,
+    target: Option<MessageId>,
+    value: i64,
+    body: Body,
+}
+
+impl Payload {
+    fn message(body: String) -> Self {
+        Self { kind: Kind::Message, target: None, value: 0, body: Body::Plain(body) }
+    }
+
+    fn vote(target: MessageId, value: i64) -> Self {
+        Self { kind: Kind::Vote, target: Some(target), value, body: Body::empty() }
+    }
+
+    fn cancel() -> Self {
+        Self { kind: Kind::Cancel, target: None, value: 0, body: Body::empty() }
+    }
+}
+
 /// Which attempt of which thing.
 #[derive(Debug, Clone)]
 struct Attempt {
+    /// What is attempted, also where this attempt is its cancel.
+    of: Kind,
     room: RoomId,
     sender: UserId,
     cid: Cid,
@@ -59,9 +86,9 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool) -> Self {
+    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool) -> Self {
         let begun = Instant::now();
-        Self { room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + limits::SEND_ANSWER, begun }
+        Self { of, room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + limits::SEND_ANSWER, begun }
     }
 
     fn partition(&self) -> PartitionId {
@@ -81,15 +108,22 @@ impl Attempt {
     }
 
     fn answered(&self, outcome: SendOutcome) -> Begun {
-        metrics::send_answered(outcome.name(), self.begun.elapsed().as_secs_f64());
+        self.count(&outcome);
         Begun::Answered(outcome)
+    }
+
+    fn count(&self, outcome: &SendOutcome) {
+        match self.of {
+            Kind::Vote => metrics::vote_answered(outcome.name()),
+            _ => metrics::send_answered(outcome.name(), self.begun.elapsed().as_secs_f64()),
+        }
     }
 }
 
 impl Chat {
     /// Everything up to the handing over, which happens in the order of the calls.
     pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest) -> Begun {
-        let attempt = Attempt::new(sender, request.room, request.cid, request.base, request.retry);
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry);
         let permitted = async {
             text::check_body(&request.body).map_err(|error| {
                 Refusal::new(match error {
@@ -101,22 +135,40 @@ impl Chat {
             self.rights.member(request.room, sender).await.map(drop)
         };
         let permitted = tokio::time::timeout_at(attempt.deadline, permitted).await.unwrap_or_else(|_| Err(Refusal::unavailable()));
+        self.begin(attempt, permitted, Payload::message(request.body)).await
+    }
+
+    /// The same for a vote.
+    pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest) -> Begun {
+        let VoteRequest { room, cid, base, target, value, retry } = request;
+        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry);
+        let permitted = async {
+            self.rights.member(room, sender).await?;
+            // A retry's message was there at its first attempt; what became of it since is the fold's to judge.
+            if retry { Ok(()) } else { self.check_votable(room, target).await }
+        };
+        let permitted = tokio::time::timeout_at(attempt.deadline, permitted).await.unwrap_or_else(|_| Err(Refusal::unavailable()));
+        self.begin(attempt, permitted, Payload::vote(target, value.into())).await
+    }
+
+    /// `permitted` is what membership, limits and the like say.
+    async fn begin(&self, attempt: Attempt, permitted: Result<(), Refusal>, payload: Payload) -> Begun {
         match permitted {
-            Ok(()) => self.hand_over(attempt, Kind::Message, Body::Plain(request.body)).await,
+            Ok(()) => self.hand_over(attempt, payload).await,
             // A retry is never refused without its cancel: the first attempt may be in the log.
-            Err(refusal) if request.retry && refusal.code.status() != 503 => self.hand_over(attempt, Kind::Cancel, Body::empty()).await,
+            Err(refusal) if attempt.further && refusal.code.status() != 503 => self.hand_over(attempt, Payload::cancel()).await,
             Err(refusal) => attempt.answered(attempt.refusal(&refusal)),
         }
     }
 
     /// Appends the cancel of a send whose outcome is unknown.
     pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest) -> Begun {
-        let attempt = Attempt::new(sender, request.room, request.cid, request.base, true);
-        self.hand_over(attempt, Kind::Cancel, Body::empty()).await
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true);
+        self.hand_over(attempt, Payload::cancel()).await
     }
 
-    async fn hand_over(&self, attempt: Attempt, kind: Kind, body: Body) -> Begun {
-        match tokio::time::timeout_at(attempt.deadline, self.prepare(&attempt, kind, body)).await {
+    async fn hand_over(&self, attempt: Attempt, payload: Payload) -> Begun {
+        match tokio::time::timeout_at(attempt.deadline, self.prepare(&attempt, payload)).await {
             Err(_) => attempt.answered(attempt.refusal(&Refusal::unavailable())),
             Ok(Err(outcome)) => attempt.answered(outcome),
             Ok(Ok((floor, record))) => match self.log.enqueue(attempt.partition(), attempt.room, record) {
@@ -128,7 +180,7 @@ impl Chat {
     }
 
     /// The floor, what earlier attempts came to, and the record's bytes.
-    async fn prepare(&self, attempt: &Attempt, kind: Kind, body: Body) -> Result<(Cursor, bytes::Bytes), SendOutcome> {
+    async fn prepare(&self, attempt: &Attempt, payload: Payload) -> Result<(Cursor, bytes::Bytes), SendOutcome> {
         let away = |_| attempt.refusal(&Refusal::unavailable());
         let partition = attempt.partition();
         let mut end = self.ends.known(partition).await.map_err(away)?;
@@ -147,6 +199,7 @@ impl Chat {
                 return Err(outcome_of(attempt.id, position, kind));
             }
         }
+        let Payload { kind, target, value, body } = payload;
         let record = Record {
             kind,
             room: attempt.room,
@@ -155,8 +208,8 @@ impl Chat {
             base: attempt.base,
             floor,
             auth: end,
-            target: None,
-            value: 0,
+            target,
+            value,
             body,
             imported: false,
             sent_at: clock::now(),
@@ -173,6 +226,10 @@ impl Chat {
         if end.since(attempt.base) <= FLOOR_DISTANCE_MAX {
             return Ok(attempt.base);
         }
+        if attempt.further && attempt.of != Kind::Message {
+            // Only messages can be found in the store.
+            return Err(UNKNOWN_FOR_EVER);
+        }
         let Snapshot { next, value } = self.store.find(attempt.partition(), &[attempt.id]).await.map_err(|error| attempt.refusal(&Refusal::from(error)))?;
         if let Some(position) = value.first().copied().flatten() {
             return Err(SendOutcome::Ack { id: attempt.id, at_most: position });
@@ -186,7 +243,7 @@ impl InFlight {
     pub(crate) async fn finish(self: Box<Self>) -> SendOutcome {
         let Self { chat, attempt, floor, receipt } = *self;
         let outcome = tokio::time::timeout_at(attempt.deadline, settle(&chat, &attempt, floor, receipt)).await.unwrap_or(UNKNOWN);
-        metrics::send_answered(outcome.name(), attempt.begun.elapsed().as_secs_f64());
+        attempt.count(&outcome);
         outcome
     }
 }

@@ -7,7 +7,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use parley_engines::store::Direction;
-use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, item::Item, wire::User};
+use parley_proto::{
+    Cid, Cursor, ErrorCode, MessageId, Position, RoomId,
+    item::Item,
+    wire::{Tallies, User},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -34,6 +38,7 @@ pub(super) struct MessagesQuery {
 pub(super) struct Messages {
     items: Vec<Item>,
     users: Vec<User>,
+    tallies: Tallies,
     next: Option<String>,
     previous: Option<String>,
 }
@@ -60,6 +65,8 @@ struct Unknown {
     outcome: &'static str,
     cid: Cid,
     retry_after_ms: u64,
+    #[serde(rename = "final", skip_serializing_if = "std::ops::Not::not")]
+    is_final: bool,
 }
 
 pub(super) async fn list(State(state): State<AppState>, member: RoomMember, Query(query): Query<MessagesQuery>) -> Result<Json<Messages>, Refusal> {
@@ -67,12 +74,14 @@ pub(super) async fn list(State(state): State<AppState>, member: RoomMember, Quer
     let limit = lists::limit(query.limit.as_deref())?;
     let at = page_at(&state, &list, &query)?;
     let page = state.chat.page(member.room, at, limit).await?;
+    let ids: Vec<MessageId> = page.items.iter().map(|item| item.id).collect();
+    let tallies = state.chat.tallies(member.room, &ids, member.user).await?;
     let users = state.profiles.of_items(&page.items).await;
     let HistoryPage { items, start, end, has_older, has_newer } = page;
     let cursor = |there: bool, direction, at: Cursor| there.then(|| state.cursors.write(&list, direction, &at)).transpose();
     let next = cursor(has_newer, Direction::Forward, end)?;
     let previous = cursor(has_older, Direction::Backward, start)?;
-    Ok(Json(Messages { items, users, next, previous }))
+    Ok(Json(Messages { items, users, tallies, next, previous }))
 }
 
 fn page_at(state: &AppState, list: &List<'_>, query: &MessagesQuery) -> Result<PageAt, Refusal> {
@@ -91,9 +100,17 @@ fn page_at(state: &AppState, list: &List<'_>, query: &MessagesQuery) -> Result<P
 /// Membership is judged where the message is accepted.
 pub(super) async fn send(State(state): State<AppState>, who: SignedIn, Id(room): Id<RoomId>, Body(body): Body<SendBody>) -> Response {
     let SendBody { cid, body, base, retry } = body;
-    match state.chat.send(who.user, SendRequest { room, cid, base, body, retry }).await {
-        SendOutcome::Ack { id, at_most } => (StatusCode::CREATED, Json(Acked { id, at_most })).into_response(),
-        SendOutcome::Unknown { retry_after_ms, .. } => (StatusCode::ACCEPTED, Json(Unknown { outcome: "unknown", cid, retry_after_ms })).into_response(),
+    let outcome = state.chat.send(who.user, SendRequest { room, cid, base, body, retry }).await;
+    answer(outcome, cid, StatusCode::CREATED)
+}
+
+/// The three answers; `done` is what an ack is called.
+pub(super) fn answer(outcome: SendOutcome, cid: Cid, done: StatusCode) -> Response {
+    match outcome {
+        SendOutcome::Ack { id, at_most } => (done, Json(Acked { id, at_most })).into_response(),
+        SendOutcome::Unknown { retry_after_ms, is_final } => {
+            (StatusCode::ACCEPTED, Json(Unknown { outcome: "unknown", cid, retry_after_ms, is_final })).into_response()
+        }
         SendOutcome::Rejected { code, retry_after_ms, .. } => {
             let refusal = Refusal::new(code);
             let delay = retry_after_ms.map(std::time::Duration::from_millis);

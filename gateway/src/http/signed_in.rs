@@ -33,12 +33,18 @@ impl FromRequestParts<AppState> for SignedIn {
     }
 }
 
+/// The room in the path, whatever else is in it.
+#[derive(serde::Deserialize)]
+struct InRoom {
+    id: RoomId,
+}
+
 impl FromRequestParts<AppState> for RoomMember {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Refusal> {
         let SignedIn { user, .. } = SignedIn::from_request_parts(parts, state).await?;
-        let Id(room) = Id::from_request_parts(parts, state).await?;
+        let Id(InRoom { id: room }) = Id::from_request_parts(parts, state).await?;
         let membership = state.rights.member(room, user).await?;
         Ok(Self { room: membership.room, user: membership.user })
     }

@@ -5,10 +5,17 @@ use std::{
     time::Duration,
 };
 
-use parley_proto::{Cursor, Position, RoomId, wire::CloseCode};
+use parley_engines::store::votes::ChangedTallies;
+use parley_proto::{
+    Cursor, Position, RoomId, UserId,
+    notice::ChangedTally,
+    wire::{CloseCode, ServerFrame},
+};
+use tokio::time::Instant;
 
 use super::{
     SocketId,
+    tallies::{Brought, Flush, Known, RoomTallies, Ticket, frames, seen_by},
     watcher::{Outcome, Shared, View},
 };
 use crate::{
@@ -24,14 +31,18 @@ const REPAIR_RETRY: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 struct Watcher {
     socket: SocketId,
+    user: UserId,
     outbox: Outbox,
     view: View,
+    /// What the client knows of the tallies, once it is live.
+    tallies: Known,
 }
 
 #[derive(Debug, Default)]
 struct State {
     watchers: Vec<Watcher>,
     repairing: bool,
+    tallies: RoomTallies,
 }
 
 /// A room that at least one socket of this gateway watches.
@@ -51,6 +62,49 @@ pub(super) struct RoomChannel {
     pub(super) gone: bool,
 }
 
+/// A first answer on its way in.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entering {
+    pub(super) socket: SocketId,
+    pub(super) cursor: Cursor,
+    pub(super) beat: u64,
+    pub(super) brought: Brought,
+    /// For whoever reads what the answer could not bring.
+    pub(super) ticket: Ticket,
+    /// Changes of tallies are handed on by now.
+    pub(super) chain_known: bool,
+}
+
+/// What became of a first answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Entered {
+    /// The room is live; with a ticket the tallies have to follow.
+    Live { outstanding: Option<Ticket> },
+    /// Too much waited: put it together again.
+    Overflowed,
+    /// The tallies that it brings are older than what was handed on before: read them again, or leave them out.
+    Stale,
+}
+
+/// Why a page can't be queued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotNow {
+    /// The socket stands here by now.
+    Moved(Cursor),
+    /// Tallies changed since they were read.
+    Stale,
+    NotReceived,
+}
+
+/// Where a socket's client stands in a room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) room: RoomId,
+    pub(crate) cursor: Cursor,
+    /// Its tallies count every vote below this.
+    pub(crate) as_of: Cursor,
+}
+
 impl Room {
     pub(super) fn new(id: RoomId) -> Arc<Self> {
         Arc::new(Self { id, state: Mutex::default(), channel: tokio::sync::Mutex::default() })
@@ -65,10 +119,10 @@ impl Room {
     }
 
     /// Adds a view whose first answer is being put together; live segments wait for it. A view that the socket had is replaced.
-    pub(super) fn join(&self, socket: SocketId, outbox: Outbox) {
+    pub(super) fn join(&self, socket: SocketId, user: UserId, outbox: Outbox) {
         let mut state = self.state();
         state.watchers.retain(|watcher| watcher.socket != socket);
-        state.watchers.push(Watcher { socket, outbox, view: View::joining(self.id) });
+        state.watchers.push(Watcher { socket, user, outbox, view: View::joining(self.id), tallies: Known::AsOf(Cursor::ZERO) });
     }
 
     /// Returns whether the socket was here.
@@ -80,20 +134,29 @@ impl Room {
     }
 
     /// See [`View::go_live`]; `reply` is queued first.
-    pub(super) fn go_live(self: &Arc<Self>, reader: &Reader, socket: SocketId, cursor: Cursor, beat: u64, reply: impl FnOnce(&Outbox)) -> bool {
+    pub(super) fn go_live(self: &Arc<Self>, reader: &Reader, entering: Entering, reply: impl FnOnce(&Outbox)) -> Entered {
+        let Entering { socket, cursor, beat, brought, ticket, chain_known } = entering;
         let mut state = self.state();
-        let Some(watcher) = state.watchers.iter_mut().find(|watcher| watcher.socket == socket) else { return true };
+        let state = &mut *state;
+        let Some(watcher) = state.watchers.iter_mut().find(|watcher| watcher.socket == socket) else { return Entered::Live { outstanding: None } };
+        let (known, outstanding) = match brought.read {
+            // Tallies of messages above `below` that were handed on already reached this view as little as those that were read before.
+            Some(read) if !chain_known || state.tallies.is_newer_than(read.as_of.min(read.below)) => return Entered::Stale,
+            Some(read) => (Known::AsOf(read.as_of), None),
+            None => (Known::Outstanding { floor: brought.floor, ticket }, Some(ticket)),
+        };
         let mut out = Outcome::default();
         if !watcher.view.go_live(cursor, beat, &mut out) {
-            return false;
+            return Entered::Overflowed;
         }
+        watcher.tallies = known;
         reply(&watcher.outbox);
         let held = out.held;
         metrics::frames_delivered(emit(watcher, out));
         if held {
-            self.start_repair(&mut state, reader);
+            self.start_repair(state, reader);
         }
-        true
+        Entered::Live { outstanding }
     }
 
     /// Live frames arrived.
@@ -146,9 +209,82 @@ impl Room {
         self.with_view(socket, |view| view.cursor())
     }
 
-    /// Where the view stands, and how much of it the client doesn't know; the client is told by the caller.
-    pub(super) fn tell(&self, socket: SocketId) -> Option<Cursor> {
-        self.with_view(socket, View::tell)
+    /// Where the view stands, the chain of notices having got to `end`; the client is told by the caller.
+    pub(super) fn tell(&self, socket: SocketId, end: Cursor) -> Option<Told> {
+        let mut state = self.state();
+        let flushed = state.tallies.told(end);
+        let watcher = state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live())?;
+        let as_of = match watcher.tallies {
+            Known::Outstanding { floor, .. } => floor,
+            Known::AsOf(as_of) => as_of.max(flushed),
+        };
+        Some(Told { room: self.id, cursor: watcher.view.tell(), as_of })
+    }
+
+    /// Who watches.
+    pub(super) fn users(&self) -> Vec<UserId> {
+        self.state().watchers.iter().map(|watcher| watcher.user).collect()
+    }
+
+    /// Tallies changed while the chain of notices went from `from` to `to`.
+    pub(super) fn tallies_changed(self: &Arc<Self>, from: Cursor, to: Cursor, changed: Vec<ChangedTally>) {
+        let mut state = self.state();
+        match state.tallies.change(from, to, changed, Instant::now()) {
+            Flush::Now => self.flush(&mut state),
+            Flush::After(delay) => {
+                let room = Arc::clone(self);
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    room.flush(&mut room.state());
+                });
+            }
+            Flush::Waits => {}
+        }
+    }
+
+    fn flush(&self, state: &mut State) {
+        let Some(due) = state.tallies.take(Instant::now()) else { return };
+        let shared = due.frames(self.id);
+        let mut sent = 0;
+        for watcher in state.watchers.iter().filter(|watcher| watcher.view.is_live()) {
+            let own = due.own_frames(self.id, watcher.user);
+            for frame in own.as_ref().unwrap_or(&shared) {
+                watcher.outbox.push(frame.clone());
+                sent += 1;
+            }
+        }
+        metrics::tallies_sent(sent);
+    }
+
+    /// The store refused what live frames showed at these positions.
+    pub(super) fn voided(&self, positions: Vec<Position>) {
+        let frame = ServerFrame::Voided { room: self.id, positions };
+        for watcher in self.state().watchers.iter().filter(|watcher| watcher.view.is_live()) {
+            watcher.outbox.send(&frame);
+        }
+    }
+
+    /// From where on tallies have to be read for the view that has the ticket.
+    pub(super) fn outstanding(&self, socket: SocketId, ticket: Ticket) -> Option<Cursor> {
+        let state = self.state();
+        let watcher = state.watchers.iter().find(|watcher| watcher.socket == socket)?;
+        match watcher.tallies {
+            Known::Outstanding { floor, ticket: theirs } if theirs == ticket => Some(floor),
+            _ => None,
+        }
+    }
+
+    /// What was read from `floor` on. A page that was sent meanwhile may have lowered the floor: then this says too little and is read again.
+    pub(super) fn tallies_read(&self, socket: SocketId, ticket: Ticket, floor: Cursor, as_of: Cursor, read: &ChangedTallies) {
+        let mut state = self.state();
+        let Some(watcher) = state.watchers.iter_mut().find(|watcher| watcher.socket == socket) else { return };
+        if watcher.tallies != (Known::Outstanding { floor, ticket }) {
+            return;
+        }
+        let frames = frames(self.id, as_of, read.items.iter().map(|changed| seen_by(watcher.user, changed)));
+        metrics::tallies_sent(frames.len());
+        frames.into_iter().for_each(|frame| watcher.outbox.push(frame));
+        watcher.tallies = if read.complete_to < as_of { Known::Outstanding { floor: read.complete_to, ticket } } else { Known::AsOf(as_of) };
     }
 
     /// How far the view's cursor is above what the client knows.
@@ -156,16 +292,20 @@ impl Room {
         self.with_view(socket, |view| view.untold()).unwrap_or_default()
     }
 
-    /// Runs `queue` if the socket's cursor is still `cursor`; else returns where it is now (`None`: no longer here).
-    pub(super) fn at_cursor(&self, socket: SocketId, cursor: Cursor, queue: impl FnOnce(&Outbox)) -> Result<(), Option<Cursor>> {
+    /// Runs `queue` if the socket's cursor is still `cursor` and no tally changed since `as_of`.
+    pub(super) fn at_cursor(&self, socket: SocketId, cursor: Cursor, as_of: Cursor, queue: impl FnOnce(&Outbox)) -> Result<(), NotNow> {
         let mut state = self.state();
-        let watcher = state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live()).ok_or(None)?;
-        if watcher.view.cursor() == cursor {
-            queue(&watcher.outbox);
-            Ok(())
-        } else {
-            Err(Some(watcher.view.cursor()))
+        let is_stale = state.tallies.is_newer_than(as_of);
+        let watcher = state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live()).ok_or(NotNow::NotReceived)?;
+        if watcher.view.cursor() != cursor {
+            return Err(NotNow::Moved(watcher.view.cursor()));
         }
+        if is_stale {
+            return Err(NotNow::Stale);
+        }
+        queue(&watcher.outbox);
+        watcher.tallies.lower(as_of);
+        Ok(())
     }
 
     fn with_view<T>(&self, socket: SocketId, look: impl FnOnce(&mut View) -> T) -> Option<T> {

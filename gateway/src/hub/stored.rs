@@ -62,7 +62,7 @@ mod tests {
     fn a_sender_is_told_once_whichever_comes_first_ack_or_notice() {
         let room = RoomId::new(PartitionId(2), [1; 16]);
         let socket = SocketId(7);
-        let notice = |to| Notice { partition: PartitionId(2), from: Cursor(0), to: Cursor(to), rooms: Vec::new(), voids: Vec::new() };
+        let notice = |to| Notice { from: Cursor(0), ..Notice::tick(PartitionId(2), Cursor(to)) };
         let mut stored = Stored::default();
         assert_eq!(stored.acked(socket, room, Position(4)), None);
         assert_eq!(stored.acked(socket, room, Position(5)), None);

@@ -11,7 +11,7 @@ use std::{
 
 use parley_proto::{
     Cid, Cursor, ErrorCode, MessageId, Position, RoomId, limits,
-    wire::{ClientFrame, NewestPage, Ref, ServerFrame},
+    wire::{ClientFrame, NewestPage, Ref, RoomCursor, ServerFrame},
 };
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
@@ -20,8 +20,8 @@ use tokio::{
 
 use super::context::{Caller, Shared};
 use crate::{
-    chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest},
-    hub::SocketId,
+    chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest, VoteRequest},
+    hub::{NotNow, SocketId},
     metrics,
     outbox::Outbox,
     refusal::Refusal,
@@ -74,14 +74,16 @@ impl Signed {
 
     /// Tells the client where it stands in all rooms, and gives it a token to come back with.
     pub(super) fn tell_cursors(&self) {
-        let items = self.shared.hub.tell_cursors(self.socket);
-        let token = super::token::ResumeToken { user: self.caller.user, session: self.caller.session, log_id: self.shared.log_id, rooms: items.clone() };
+        let rooms = self.shared.hub.tell_cursors(self.socket);
+        let items = rooms.iter().map(|told| RoomCursor { room: told.room, cursor: told.cursor }).collect();
+        let token = super::token::ResumeToken { user: self.caller.user, session: self.caller.session, log_id: self.shared.log_id, rooms };
         self.outbox.send(&ServerFrame::Cursors { items, token: token.sign(&self.shared.signer) });
     }
 
     pub(super) async fn newest_page(&self, newest: Newest) -> NewestPage {
         let users = self.shared.profiles.of_items(&newest.items).await;
-        NewestPage { items: newest.items, users, start: newest.start, cursor: newest.cursor, has_older: newest.has_older, last_seq: newest.last_seq }
+        let Newest { items, start, cursor, has_older, last_seq, .. } = newest;
+        NewestPage { items, users, start, cursor, has_older, last_seq, tallies: None }
     }
 
     async fn subscribe(&self, reference: Ref, room: RoomId, limit: Option<u32>) -> Result<(), Refusal> {
@@ -102,9 +104,7 @@ impl Signed {
             };
             let (tier, catching_up) = (newest.tier, newest.catching_up);
             let page = self.newest_page(newest).await;
-            let cursor = page.cursor;
-            let frame = ServerFrame::Subscribed { reference, room, page, catching_up };
-            if self.shared.hub.go_live(self.socket, room, cursor, |outbox| outbox.send(&frame)) {
+            if self.enter_with_page(room, page, |page| ServerFrame::Subscribed { reference, room, page, catching_up }).await {
                 metrics::subscribed(tier.name(), begun.elapsed().as_secs_f64());
                 self.tell_cursors();
                 return Ok(());
@@ -129,11 +129,15 @@ impl Signed {
         for _ in 0..PAGE_ATTEMPTS {
             let HistoryPage { items, start, end, has_older, has_newer } = self.shared.chat.page_up_to(room, at, limit, cursor).await?;
             let users = self.shared.profiles.of_items(&items).await;
-            let frame = ServerFrame::Page { reference, room, items, users, start, end, has_older, has_newer };
-            match self.shared.hub.at_cursor(self.socket, room, cursor, |outbox| outbox.send(&frame)) {
+            let ids: Vec<MessageId> = items.iter().map(|item| item.id).collect();
+            let tallies = self.shared.chat.tallies(room, &ids, self.caller.user).await?;
+            let as_of = tallies.as_of;
+            let frame = ServerFrame::Page { reference, room, items, users, start, end, has_older, has_newer, tallies };
+            match self.shared.hub.at_cursor(self.socket, room, cursor, as_of, |outbox| outbox.send(&frame)) {
                 Ok(()) => return Ok(()),
-                Err(Some(moved)) => cursor = moved,
-                Err(None) => return Err(Refusal::new(ErrorCode::NotSubscribed)),
+                Err(NotNow::Moved(moved)) => cursor = moved,
+                Err(NotNow::Stale) => {}
+                Err(NotNow::NotReceived) => return Err(Refusal::new(ErrorCode::NotSubscribed)),
             }
         }
         Err(Refusal::new(ErrorCode::HistoryPending).retry_after(Duration::from_millis(100)))
@@ -169,15 +173,21 @@ impl Signed {
 
     async fn begin(&self, turn: Turn) {
         let Turn { frame, permit } = turn;
+        if let ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } = frame
+            && self.held_back(room, cid)
+        {
+            let outcome = SendOutcome::Rejected { code: ErrorCode::OrderHold, is_final: false, retry_after_ms: None };
+            self.outbox.send(&answer(reference, cid, outcome));
+            return;
+        }
         let (reference, room, cid, further, begun) = match frame {
             ClientFrame::Send { reference, room, cid, base, body, retry } => {
-                if !retry && self.held_back(room, cid) {
-                    let outcome = SendOutcome::Rejected { code: ErrorCode::OrderHold, is_final: false, retry_after_ms: None };
-                    self.outbox.send(&answer(reference, cid, outcome));
-                    return;
-                }
                 let request = SendRequest { room, cid, base, body, retry };
                 (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request).await)
+            }
+            ClientFrame::Vote { reference, room, cid, base, target, value, retry } => {
+                let request = VoteRequest { room, cid, base, target, value, retry };
+                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request).await)
             }
             ClientFrame::Drop { reference, room, cid, base } => {
                 (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, DropRequest { room, cid, base }).await)
@@ -216,7 +226,7 @@ impl Requests {
     pub(super) async fn take(&mut self, frame: ClientFrame) {
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
         match frame {
-            ClientFrame::Send { .. } | ClientFrame::Drop { .. } => {
+            ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => {
                 let sends = self.sends.get_or_insert_with(|| {
                     let (sender, mut turns) = mpsc::channel::<Turn>(self.signed.shared.limits.requests);
                     let signed = self.signed.clone();
@@ -248,7 +258,7 @@ impl Requests {
                             Err(refusal) => Err(refusal),
                         },
                         ClientFrame::Hello { .. } => Err(Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
-                        ClientFrame::Send { .. } | ClientFrame::Drop { .. } => Ok(()),
+                        ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => Ok(()),
                     };
                     if let Err(refusal) = done {
                         signed.refuse(Some(reference), refusal);

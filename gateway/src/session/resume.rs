@@ -4,18 +4,19 @@ use parley_proto::{
     Cursor, ErrorCode, RoomId,
     item::Item,
     limits,
-    wire::{Resume, ResumeOutcome, RoomCursor, ServerFrame},
+    wire::{Resume, ResumeOutcome, ServerFrame},
 };
 use tokio::time::Instant;
 
 use super::{
     requests::{JOIN_ATTEMPTS, Signed},
+    tallies::Missed as MissedTallies,
     token::ResumeToken,
 };
-use crate::{metrics, refusal::Refusal, subscribe::Missed};
+use crate::{hub::Told, metrics, refusal::Refusal, subscribe::Missed};
 
 /// The rooms to resume, each at the higher one of the token's and the client's own cursor; nothing of a token that is not ours, not theirs or of another log.
-pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome, Vec<RoomCursor>) {
+pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome, Vec<Told>) {
     let Some(resume) = resume else { return (ResumeOutcome::None, Vec::new()) };
     let shared = &signed.shared;
     let token = ResumeToken::verify(&resume.token, &shared.signer).filter(|token| token.user == signed.caller.user && token.log_id == shared.log_id);
@@ -35,15 +36,15 @@ pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome
 
 impl Signed {
     /// Resumes all of `rooms`, one after the other.
-    pub(super) async fn resume(self, rooms: Vec<RoomCursor>) {
+    pub(super) async fn resume(self, rooms: Vec<Told>) {
         let _guard = self.subscribing.lock().await;
-        for RoomCursor { room, cursor } in rooms {
+        for Told { room, cursor, as_of } in rooms {
             if self.outbox.is_closed() {
                 return;
             }
             match self.shared.rights.member(room, self.caller.user).await {
                 Ok(_) => {
-                    if let Err(refusal) = self.resume_room(room, cursor).await {
+                    if let Err(refusal) = self.resume_room(room, cursor, as_of).await {
                         self.shared.hub.leave(self.socket, room).await;
                         self.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(refusal.code) });
                     }
@@ -54,17 +55,21 @@ impl Signed {
         self.tell_cursors();
     }
 
-    async fn resume_room(&self, room: RoomId, cursor: Cursor) -> Result<(), Refusal> {
+    async fn resume_room(&self, room: RoomId, cursor: Cursor, as_of: Cursor) -> Result<(), Refusal> {
         let begun = Instant::now();
         if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
             return Err(Refusal::new(ErrorCode::TooManySubscriptions));
         }
         let mut from = cursor;
         for _ in 0..JOIN_ATTEMPTS {
-            match self.shared.subscriber.missed(room, from).await {
-                Ok(missed) => {
+            let missed = match self.missed_tallies(room, as_of).await {
+                MissedTallies::TooMany => Err(Refusal::new(ErrorCode::ResyncRequired)),
+                tallies => self.shared.subscriber.missed(room, from).await.map(|missed| (missed, tallies)),
+            };
+            match missed {
+                Ok((missed, tallies)) => {
                     let tier = missed.tier;
-                    match self.replay(room, from, missed).await {
+                    match self.replay(room, from, as_of, missed, tallies).await {
                         Ok(()) => {
                             metrics::subscribed(tier.name(), begun.elapsed().as_secs_f64());
                             return Ok(());
@@ -85,7 +90,7 @@ impl Signed {
     }
 
     /// Sends what was missed and goes live. `Err`: too much arrived meanwhile; the client stands at the cursor given.
-    async fn replay(&self, room: RoomId, from: Cursor, missed: Missed) -> Result<(), Cursor> {
+    async fn replay(&self, room: RoomId, from: Cursor, as_of: Cursor, missed: Missed, tallies: MissedTallies) -> Result<(), Cursor> {
         let Missed { items, cursor, last_seq, catching_up, .. } = missed;
         let mut pieces = cut(items.into_iter().map(|(_, item)| item).collect());
         let last = pieces.pop().unwrap_or_default();
@@ -97,18 +102,13 @@ impl Signed {
         self.outbox.half_empty().await;
         let users = self.shared.profiles.of_items(&last).await;
         let frame = ServerFrame::Replay { room, prev: from, items: last, users, cursor, more: false, last_seq, catching_up };
-        if self.shared.hub.go_live(self.socket, room, cursor, |outbox| outbox.send(&frame)) {
-            return Ok(());
-        }
-        Err(from)
+        if self.enter_with_replay(room, cursor, as_of, tallies, &frame).await { Ok(()) } else { Err(from) }
     }
 
     async fn resync(&self, room: RoomId) -> Result<bool, Refusal> {
         let newest = self.shared.subscriber.newest(room, limits::PAGE).await?;
         let page = self.newest_page(newest).await;
-        let cursor = page.cursor;
-        let frame = ServerFrame::Resync { reference: None, room, page, code: ErrorCode::ResyncRequired };
-        Ok(self.shared.hub.go_live(self.socket, room, cursor, |outbox| outbox.send(&frame)))
+        Ok(self.enter_with_page(room, page, |page| ServerFrame::Resync { reference: None, room, page, code: ErrorCode::ResyncRequired }).await)
     }
 }
 

@@ -5,10 +5,10 @@
 //! ```
 
 use bytes::{Buf, BufMut};
-use parley_proto::{Cursor, LogId, RoomId, SessionId, UserId, limits, wire::RoomCursor};
+use parley_proto::{Cursor, LogId, RoomId, SessionId, UserId, limits};
 use uuid::Uuid;
 
-use crate::tokens::Signer;
+use crate::{hub::Told, tokens::Signer};
 
 const VERSION: u8 = 1;
 
@@ -18,7 +18,7 @@ pub(super) struct ResumeToken {
     pub(super) user: UserId,
     pub(super) session: SessionId,
     pub(super) log_id: LogId,
-    pub(super) rooms: Vec<RoomCursor>,
+    pub(super) rooms: Vec<Told>,
 }
 
 impl ResumeToken {
@@ -32,8 +32,7 @@ impl ResumeToken {
         for entry in self.rooms.iter().take(usize::from(u16::MAX)) {
             out.put_slice(entry.room.0.as_bytes());
             out.put_u64(entry.cursor.0);
-            // Nothing is tallied yet: a client is behind with everything.
-            out.put_u64(0);
+            out.put_u64(entry.as_of.0);
         }
         signer.sign(&out)
     }
@@ -54,9 +53,8 @@ impl ResumeToken {
         let rooms = (0..count)
             .map(|_| {
                 let room = RoomId(Uuid::from_u128(input.get_u128()));
-                let cursor = Cursor(input.get_u64());
-                input.advance(8);
-                RoomCursor { room, cursor }
+                let (cursor, as_of) = (Cursor(input.get_u64()), Cursor(input.get_u64()));
+                Told { room, cursor, as_of }
             })
             .collect();
         Some(Self { user, session, log_id, rooms })

@@ -1,7 +1,7 @@
 //! Cursors of lists: where a page ended, signed for exactly that list of exactly that owner.
 
 use parley_engines::store::Direction;
-use parley_proto::{ErrorCode, RoomId, UserId};
+use parley_proto::{ErrorCode, MessageId, RoomId, UserId};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::Signer;
@@ -20,6 +20,8 @@ pub enum List<'a> {
     Directory(Option<&'a str>),
     Members(RoomId),
     Messages(RoomId),
+    /// Who voted on a message.
+    Votes(MessageId),
 }
 
 impl List<'_> {
@@ -30,6 +32,7 @@ impl List<'_> {
             Self::Directory(Some(query)) => format!("list.directory.{query}"),
             Self::Members(room) => format!("list.members.{room}"),
             Self::Messages(room) => format!("list.messages.{room}"),
+            Self::Votes(message) => format!("list.votes.{message}"),
         }
     }
 }

@@ -35,9 +35,9 @@ async fn a_row_that_the_database_refuses_is_a_dead_letter_and_its_neighbours_are
     while at < Cursor(51) {
         let notice = notices.next().await;
         at = at.max(notice.to);
-        voids.extend(notice.voids.iter().map(|position| position.0));
+        voids.extend(notice.voids.iter().map(|(place, position)| (*place, position.0)));
     }
-    assert_eq!(voids, [8, 9, 41]);
+    assert_eq!(voids, [8, 9, 41].map(|position| (room(1), position)));
     running.stop().await;
 }
 

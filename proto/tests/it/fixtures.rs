@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use parley_proto::{
     Kind, MessageId, codec,
-    wire::{ClientFrame, ServerFrame},
+    wire::{ClientFrame, ServerFrame, refused_path},
 };
 
 use crate::support::{record, room};
@@ -35,6 +35,13 @@ fn frames_that_clients_must_not_send_are_refused() {
     for example in fixture("client_frames_refused.json").as_array().unwrap() {
         let text = example["text"].as_str().unwrap();
         assert!(serde_json::from_str::<ClientFrame>(text).is_err(), "{}: {text}", example["why"]);
+    }
+}
+
+#[test]
+fn a_vote_that_is_none_is_refused_with_the_field_that_is_wrong() {
+    for example in fixture("client_frames_refused.json").as_array().unwrap().iter().filter(|example| example["path"].is_string()) {
+        assert_eq!(refused_path(example["text"].as_str().unwrap()).as_deref(), example["path"].as_str(), "{}", example["why"]);
     }
 }
 

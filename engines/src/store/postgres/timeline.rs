@@ -15,7 +15,7 @@ use crate::store::{
 };
 
 #[derive(sqlx::FromRow)]
-struct MessageRow {
+pub(super) struct MessageRow {
     position: i64,
     id: Uuid,
     seq: Option<i64>,
@@ -31,7 +31,7 @@ struct MessageRow {
 }
 
 impl MessageRow {
-    fn item(self) -> Result<Item, sqlx::Error> {
+    pub(super) fn item(self) -> Result<Item, sqlx::Error> {
         let kind = match self.kind.as_str() {
             "message" => ItemKind::Message,
             "system" => ItemKind::System,

@@ -44,7 +44,7 @@ pub(super) async fn write(tx: &mut PgConnection, batch: &Batch) -> Result<Option
     write_votes(tx, &plan).await?;
     roster::apply(tx, &plan.events).await?;
     write_leftovers(tx, batch, &plan).await?;
-    Ok(Some(Committed { outcomes: plan.outcomes, rooms: plan.rooms.iter().map(|(room, mark)| (*room, mark.last_seq)).collect() }))
+    Ok(Some(plan.committed()))
 }
 
 /// The compare-and-set: whoever is not where the store is writes nothing. Two at once wait for each other here, and the second sees what the first did.
@@ -102,10 +102,11 @@ struct TargetRow {
     sender: Uuid,
     deleted: bool,
     rev: i64,
+    sent_at: i64,
 }
 
 async fn load_targets(tx: &mut PgConnection, needs: &Needs, known: &mut Known) -> Result<(), sqlx::Error> {
-    let rows: Vec<TargetRow> = sqlx::query_as("select id, room, position, kind, sender, deleted, rev from messages where id = any($1)")
+    let rows: Vec<TargetRow> = sqlx::query_as("select id, room, position, kind, sender, deleted, rev, sent_at from messages where id = any($1)")
         .bind(needs.targets.iter().map(|id| id.0).collect::<Vec<_>>())
         .fetch_all(tx)
         .await?;
@@ -117,6 +118,7 @@ async fn load_targets(tx: &mut PgConnection, needs: &Needs, known: &mut Known) -
             sender: UserId(row.sender),
             deleted: row.deleted,
             rev: sql::position(row.rev),
+            sent_at: UnixMillis(row.sent_at),
         };
         (MessageId(row.id), target)
     }));
@@ -131,6 +133,7 @@ struct TallyRow {
     sum: i64,
     count: i64,
     tally_rev: i64,
+    sent_at: i64,
 }
 
 async fn load_votes(tx: &mut PgConnection, needs: &Needs, known: &mut Known) -> Result<(), sqlx::Error> {
@@ -146,8 +149,10 @@ async fn load_votes(tx: &mut PgConnection, needs: &Needs, known: &mut Known) -> 
     known.votes.extend(
         votes.into_iter().map(|(message, user, position, value)| ((MessageId(message), UserId(user)), Vote { position: sql::position(position), value })),
     );
-    let tallies: Vec<TallyRow> =
-        sqlx::query_as("select message, room, position, sum, count, tally_rev from tallies where message = any($1)").bind(&messages).fetch_all(tx).await?;
+    let tallies: Vec<TallyRow> = sqlx::query_as("select message, room, position, sum, count, tally_rev, sent_at from tallies where message = any($1)")
+        .bind(&messages)
+        .fetch_all(tx)
+        .await?;
     known.tallies.extend(tallies.into_iter().map(|row| {
         let tally = Tally {
             room: RoomId(row.room),
@@ -155,6 +160,7 @@ async fn load_votes(tx: &mut PgConnection, needs: &Needs, known: &mut Known) -> 
             sum: row.sum,
             count: sql::count(row.count),
             rev: sql::position(row.tally_rev),
+            sent_at: UnixMillis(row.sent_at),
         };
         (MessageId(row.message), tally)
     }));
@@ -314,9 +320,10 @@ async fn write_votes(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx:
         .execute(&mut *tx)
         .await?;
         sqlx::query(
-            "insert into tallies (message, room, position, sum, count, tally_rev)
-             select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[])
-             on conflict (message) do update set sum = excluded.sum, count = excluded.count, tally_rev = excluded.tally_rev",
+            "insert into tallies (message, room, position, sum, count, tally_rev, sent_at)
+             select * from unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[])
+             on conflict (message) do update
+             set sum = excluded.sum, count = excluded.count, tally_rev = excluded.tally_rev, sent_at = excluded.sent_at",
         )
         .bind(plan.tallies.keys().map(|message| message.0).collect::<Vec<_>>())
         .bind(plan.tallies.values().map(|tally| tally.room.0).collect::<Vec<_>>())
@@ -324,6 +331,7 @@ async fn write_votes(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx:
         .bind(plan.tallies.values().map(|tally| tally.sum).collect::<Vec<_>>())
         .bind(plan.tallies.values().map(|tally| sql::int(tally.count)).collect::<Vec<_>>())
         .bind(plan.tallies.values().map(|tally| sql::int(tally.rev.0)).collect::<Vec<_>>())
+        .bind(plan.tallies.values().map(|tally| tally.sent_at.0).collect::<Vec<_>>())
         .execute(&mut *tx)
         .await?;
     }

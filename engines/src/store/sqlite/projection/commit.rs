@@ -40,7 +40,7 @@ pub(super) async fn write(tx: &mut SqliteConnection, batch: &Batch) -> Result<Co
         roster::apply(tx, event).await?;
     }
     write_leftovers(tx, batch, &plan).await?;
-    Ok(Committed { outcomes: plan.outcomes, rooms: plan.rooms.iter().map(|(room, mark)| (*room, mark.last_seq)).collect() })
+    Ok(plan.committed())
 }
 
 /// The compare-and-set: whoever is not where the store is writes nothing.
@@ -105,11 +105,12 @@ struct TargetRow {
     sender: Vec<u8>,
     deleted: bool,
     rev: i64,
+    sent_at: i64,
 }
 
 async fn load_targets(tx: &mut SqliteConnection, needs: &Needs, known: &mut Known) -> Result<(), sqlx::Error> {
     let rows: Vec<TargetRow> =
-        sqlx::query_as("select id, room, position, kind, sender, deleted, rev from messages where id in (select unhex(value) from json_each(?))")
+        sqlx::query_as("select id, room, position, kind, sender, deleted, rev, sent_at from messages where id in (select unhex(value) from json_each(?))")
             .bind(sql::id_list(needs.targets.iter().map(|id| id.0)))
             .fetch_all(tx)
             .await?;
@@ -121,6 +122,7 @@ async fn load_targets(tx: &mut SqliteConnection, needs: &Needs, known: &mut Know
             sender: UserId(sql::uuid(&row.sender)?),
             deleted: row.deleted,
             rev: sql::position(row.rev),
+            sent_at: UnixMillis(row.sent_at),
         };
         known.targets.insert(MessageId(sql::uuid(&row.id)?), target);
     }
@@ -135,6 +137,7 @@ struct TallyRow {
     sum: i64,
     count: i64,
     tally_rev: i64,
+    sent_at: i64,
 }
 
 async fn load_votes(tx: &mut SqliteConnection, needs: &Needs, known: &mut Known) -> Result<(), sqlx::Error> {
@@ -149,7 +152,7 @@ async fn load_votes(tx: &mut SqliteConnection, needs: &Needs, known: &mut Known)
         known.votes.insert((MessageId(sql::uuid(&message)?), UserId(sql::uuid(&user)?)), Vote { position: sql::position(position), value });
     }
     let tallies: Vec<TallyRow> =
-        sqlx::query_as("select message, room, position, sum, count, tally_rev from tallies where message in (select unhex(value) from json_each(?))")
+        sqlx::query_as("select message, room, position, sum, count, tally_rev, sent_at from tallies where message in (select unhex(value) from json_each(?))")
             .bind(sql::id_list(needs.votes.iter().map(|(message, _)| message.0)))
             .fetch_all(tx)
             .await?;
@@ -160,6 +163,7 @@ async fn load_votes(tx: &mut SqliteConnection, needs: &Needs, known: &mut Known)
             sum: row.sum,
             count: sql::count(row.count),
             rev: sql::position(row.tally_rev),
+            sent_at: UnixMillis(row.sent_at),
         };
         known.tallies.insert(MessageId(sql::uuid(&row.message)?), tally);
     }
@@ -317,15 +321,15 @@ async fn write_votes(tx: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), s
         .bind(Value::from_iter(rows).to_string())
         .execute(&mut *tx)
         .await?;
-        let rows = plan
-            .tallies
-            .iter()
-            .map(|(message, tally)| json!([sql::hex_id(message.0), sql::hex_id(tally.room.0), tally.position.0, tally.sum, tally.count, tally.rev.0]));
+        let rows = plan.tallies.iter().map(|(message, tally)| {
+            json!([sql::hex_id(message.0), sql::hex_id(tally.room.0), tally.position.0, tally.sum, tally.count, tally.rev.0, tally.sent_at.0])
+        });
         sqlx::query(
-            "insert into tallies (message, room, position, sum, count, tally_rev)
-             select unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5 from json_each(?)
+            "insert into tallies (message, room, position, sum, count, tally_rev, sent_at)
+             select unhex(value ->> 0), unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6 from json_each(?)
              where true
-             on conflict (message) do update set sum = excluded.sum, count = excluded.count, tally_rev = excluded.tally_rev",
+             on conflict (message) do update
+             set sum = excluded.sum, count = excluded.count, tally_rev = excluded.tally_rev, sent_at = excluded.sent_at",
         )
         .bind(Value::from_iter(rows).to_string())
         .execute(&mut *tx)
