@@ -46,8 +46,8 @@ async function talk(world) {
   // A gateway has its container's id for a name.
   const [killed] = atAda
   assert.ok(killed, 'a gateway has welcomed Ada')
-  await promisify(execFile)('docker', ['kill', killed])
   const since = Date.now()
+  await promisify(execFile)('docker', ['kill', killed])
   await until(() => atAda.length > 1, `Ada finds another gateway than ${killed}`)
   console.log(
     `Ada was at ${killed}, Bo at ${atBo[0]}; killed; Ada is at ${atAda.at(-1)} after ${Date.now() - since} ms`,
