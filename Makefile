@@ -6,6 +6,7 @@ SHELL := /bin/bash
 
 PARLEY := $(or $(CARGO_TARGET_DIR),target)/debug/parley
 CLUSTER := $(or $(CARGO_TARGET_DIR),target)/debug/cluster
+LOADTEST := $(or $(CARGO_TARGET_DIR),target)/debug/loadtest
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json web/package.json -type f 2>/dev/null)
 
 export PARLEY_WEB_DIR ?= $(CURDIR)/web/dist
@@ -26,6 +27,17 @@ demo: build ## The same on 200 000 real messages (imported once), with somebody 
 cluster: build ## The same on Kafka, Redis, Postgres and NGINX, in the background; GATEWAYS=2 PERSISTERS=1 BROKERS=1, data in .parley/cluster/
 	cargo build -p parley-cluster
 	@$(CLUSTER) up
+
+.PHONY: cluster-demo
+cluster-demo: ## The 200 000 real messages on that cluster, then 100 of their authors send 10 000 more over sockets, through NGINX
+	@cargo build -q -p parley-standalone -p parley-loadtest
+	@eval "$$($(CLUSTER) env)" && $(PARLEY) seed-demo --talkers 100 --talkers-file .parley/cluster/talkers.json
+	@eval "$$($(CLUSTER) env)" && $(LOADTEST) talk --people .parley/cluster/talkers.json --messages 10000
+
+.PHONY: cluster-verify
+cluster-verify: ## Compare that cluster's Kafka, Postgres and Redis, record by record and row by row
+	@cargo build -q -p parley-loadtest
+	@eval "$$($(CLUSTER) env)" && $(LOADTEST) verify
 
 .PHONY: cluster-down
 cluster-down: ## Stop that cluster, and nothing else; its data stays

@@ -8,7 +8,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use parley_runtime::env::ConfigErrors;
 
-use crate::{config::Config, seed::SeedOptions};
+use crate::{
+    config::Config,
+    seed::{SeedOptions, Talkers},
+};
 
 mod config;
 mod engines;
@@ -49,6 +52,11 @@ enum Command {
         /// How many messages to take from the file's start.
         #[arg(long, default_value_t = 200_000)]
         messages: usize,
+        /// Give the first so many authors passwords as well, and write them to --talkers-file.
+        #[arg(long, requires = "talkers_file")]
+        talkers: Option<usize>,
+        #[arg(long, requires = "talkers")]
+        talkers_file: Option<PathBuf>,
     },
     /// Read the settings, name every mistake, do nothing else.
     CheckConfig {
@@ -83,7 +91,10 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Persister => runtime.block_on(serve::serve(config, serve::Roles::Persister)),
         Command::Healthcheck => runtime.block_on(healthcheck::healthcheck(config.admin_listen, healthcheck::DEADLINE)),
         Command::Migrate => runtime.block_on(engines::migrate(&config)),
-        Command::SeedDemo { file, messages } => runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages })),
+        Command::SeedDemo { file, messages, talkers, talkers_file } => {
+            let talkers = talkers.zip(talkers_file).map(|(count, file)| Talkers { count, file });
+            runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages, talkers }))
+        }
         Command::CheckConfig { .. } => {
             println!("the settings are fine");
             Ok(())

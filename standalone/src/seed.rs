@@ -3,9 +3,10 @@
 //! An import can be repeated, also after a kill: every message's identity follows from its line, and before a message is appended the store is asked
 //! for it, once it has everything that the log has. The file is read into memory as a whole.
 
-use std::path::PathBuf;
+use std::{fs::OpenOptions, os::unix::fs::OpenOptionsExt, path::PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
+use parley_engines::store::Store;
 use parley_runtime::shutdown::Shutdown;
 use tokio::time::Instant;
 
@@ -26,6 +27,15 @@ pub(crate) struct SeedOptions {
     pub(crate) file: PathBuf,
     /// How many messages at most.
     pub(crate) messages: usize,
+    /// Who gets passwords besides the demo person.
+    pub(crate) talkers: Option<Talkers>,
+}
+
+/// The first so many authors, who can sign in from now on; a file for whoever lets them talk.
+#[derive(Debug)]
+pub(crate) struct Talkers {
+    pub(crate) count: usize,
+    pub(crate) file: PathBuf,
 }
 
 /// Imports, says what it did, and how to sign in.
@@ -36,7 +46,7 @@ pub(crate) async fn seed_demo(config: Config, options: &SeedOptions) -> anyhow::
     let source = source::open(&options.file, options.messages)?;
     let running = Running::start(Engines::open(&config).await?, &config);
     let seeded = tokio::select! {
-        seeded = seed(&running, &source) => seeded,
+        seeded = seed(&running, &source, options.talkers.as_ref()) => seeded,
         () = shutdown.soft().cancelled() => bail!("stopped; seed again, and it goes on where it was"),
     };
     running.end().await;
@@ -53,7 +63,7 @@ struct Seeded {
     password: String,
 }
 
-async fn seed(running: &Running, source: &Source) -> anyhow::Result<Seeded> {
+async fn seed(running: &Running, source: &Source, talkers: Option<&Talkers>) -> anyhow::Result<Seeded> {
     let store = &*running.engines.store;
     running.caught_up().await?;
     let plan = rooms::plan(&source.messages, rooms::FIRST_ROOM_MESSAGES);
@@ -62,9 +72,23 @@ async fn seed(running: &Running, source: &Source) -> anyhow::Result<Seeded> {
     running.outbox_empty().await?;
     let added = append::append(running, source, &plan).await?;
     running.caught_up().await?;
-    let password = people::set_demo_password(store).await?;
+    let password = people::set_new_password(store, people::DEMO_USER_NAME).await?.password;
+    if let Some(talkers) = talkers {
+        give_passwords(store, source, talkers).await?;
+    }
     let rooms = rooms::counted(store, plan.rooms).await?;
     Ok(Seeded { added, rooms, password })
+}
+
+/// Writes them to a file that only its owner can read.
+async fn give_passwords(store: &dyn Store, source: &Source, talkers: &Talkers) -> anyhow::Result<()> {
+    let mut credentials = Vec::new();
+    for person in source.people.iter().take(talkers.count) {
+        credentials.push(people::set_new_password(store, &person.user_name).await?);
+    }
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&talkers.file);
+    let file = file.with_context(|| talkers.file.display().to_string())?;
+    serde_json::to_writer(file, &credentials).with_context(|| talkers.file.display().to_string())
 }
 
 fn report(source: &Source, seeded: &Seeded, started: Instant) {

@@ -1,6 +1,6 @@
 //! Pages of history: rows of the store with everything folded on top that only tail and log have.
 
-use parley_engines::store::timeline::RowsAt;
+use parley_engines::{bus::Tail, log::LogError, store::timeline::RowsAt};
 use parley_proto::{Cursor, ErrorCode, MessageId, RoomId, item::Item};
 
 use super::Chat;
@@ -35,7 +35,15 @@ impl Chat {
     /// # Errors
     /// `not_found` where `around` is no row of this room; `history_pending` and `unavailable` with a retry hint.
     pub async fn page(&self, room: RoomId, at: PageAt, limit: usize) -> Result<HistoryPage, Refusal> {
-        let end = self.ends.fresh(room.partition()).await?;
+        let end = match self.ends.fresh(room.partition()).await {
+            Ok(end) => end,
+            // The log is silent: what was published or stored can still be read (PROTOCOL, section 6, step 3).
+            Err(LogError::Unavailable(_)) => match self.reader.tail(room).await {
+                Tail::Frames { next, .. } => next,
+                Tail::Unseeded => self.store.rows(room, RowsAt::Newest, 1).await?.next,
+            },
+            Err(error) => return Err(error.into()),
+        };
         self.page_up_to(room, at, limit, end).await
     }
 

@@ -67,13 +67,20 @@ fn account(user_name: String, display_name: &str, created_at: UnixMillis) -> Acc
     }
 }
 
-/// Gives the demo person a new password, which only the caller knows.
-pub(super) async fn set_demo_password(store: &dyn Store) -> anyhow::Result<String> {
+/// A user name with its password, as JSON has it.
+#[derive(Debug, serde::Serialize)]
+pub(super) struct Credentials {
+    user_name: String,
+    pub(super) password: String,
+}
+
+/// Gives an imported account a new password, which only the caller knows.
+pub(super) async fn set_new_password(store: &dyn Store, user_name: &str) -> anyhow::Result<Credentials> {
     let password = random_password();
     let passwords = Passwords::new(PasswordLimits::default())?;
-    let hash = passwords.hash(&password).await.ok().context("hashing the demo password")?;
-    store.set_password(ids::user(DEMO_USER_NAME), &hash).await?;
-    Ok(password)
+    let hash = passwords.hash(&password).await.ok().context("hashing a password")?;
+    store.set_password(ids::user(user_name), &hash).await?;
+    Ok(Credentials { user_name: user_name.to_owned(), password })
 }
 
 /// 80 random bits, in four groups that can be typed.

@@ -9,7 +9,7 @@ use futures::{SinkExt, StreamExt};
 use parley_proto::{
     Cid, Cursor, MessageId, Position, RoomId,
     item::{Item, ItemKind},
-    wire::{ClientFrame, NewestPage, Resume, RoomCursor, ServerFrame},
+    wire::{ClientFrame, NewestPage, Resume, RoomCursor, ServerFrame, Tallies, VoteValue},
 };
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
@@ -49,6 +49,11 @@ impl Person {
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
+    pub(crate) async fn put(&self, path: &str, body: &serde_json::Value) -> (u16, serde_json::Value) {
+        let answer = self.http.put(format!("{}/api/v1{path}", self.url)).bearer_auth(&self.access_token).json(body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
+    }
+
     pub(crate) async fn get(&self, path: &str) -> (u16, serde_json::Value) {
         let answer = self.http.get(format!("{}/api/v1{path}", self.url)).bearer_auth(&self.access_token).send().await.unwrap();
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
@@ -63,6 +68,23 @@ impl Person {
     pub(crate) async fn join(&self, room: RoomId) {
         let (status, answer) = self.post(&format!("/rooms/{room}/join"), &serde_json::json!({})).await;
         assert_eq!(status, 200, "{answer}");
+    }
+
+    /// The texts of all messages of the room, page by page.
+    pub(crate) async fn everything(&self, room: RoomId) -> Vec<String> {
+        let mut texts = Vec::new();
+        let mut path = format!("/rooms/{room}/messages?limit=100");
+        loop {
+            let (status, page) = self.get(&path).await;
+            assert_eq!(status, 200, "{page}");
+            let items = page["items"].as_array().unwrap();
+            let messages = items.iter().filter(|item| item["kind"] == "message");
+            texts.splice(0..0, messages.map(|item| item["body"].as_str().unwrap().to_owned()).collect::<Vec<_>>());
+            match page["previous"].as_str() {
+                Some(previous) => path = format!("/rooms/{room}/messages?limit=100&cursor={previous}"),
+                None => return texts,
+            }
+        }
     }
 
     /// A socket that has said hello.
@@ -94,16 +116,47 @@ pub(crate) struct View {
     pub(crate) start: Cursor,
     pub(crate) cursor: Cursor,
     pub(crate) rows: BTreeMap<Position, Item>,
+    tallies: HashMap<MessageId, Held>,
 }
+
+/// A tally as the client holds it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Held {
+    seen: Seen,
+    as_of: Cursor,
+}
+
+/// Up, down, and one's own vote.
+pub(crate) type Seen = (u64, u64, i64);
 
 impl View {
     fn replace(&mut self, page: &NewestPage) {
         self.rows.clear();
+        self.tallies.clear();
         (self.start, self.cursor) = (page.start, page.cursor);
         for item in &page.items {
             assert!((page.start..page.cursor).contains(&item.position.at()), "{item:?} is not in [{}, {})", page.start, page.cursor);
             assert!(self.rows.insert(item.position, item.clone()).is_none(), "twice in a page: {item:?}");
         }
+        if let Some(tallies) = &page.tallies {
+            assert!(tallies.items.iter().all(|tally| tally.mine.is_some()), "a page says how its reader voted: {tallies:?}");
+            self.count(tallies, page.start);
+        }
+    }
+
+    /// Of two tallies the one with the larger as_of counts; those of messages from `start` on are kept, whether the message is there yet or not.
+    fn count(&mut self, tallies: &Tallies, start: Cursor) {
+        for tally in tallies.items.iter().filter(|tally| tally.position.at() >= start) {
+            let held = self.tallies.entry(tally.target).or_default();
+            if tallies.as_of > held.as_of {
+                *held = Held { seen: (tally.up, tally.down, tally.mine.map_or(held.seen.2, i64::from)), as_of: tallies.as_of };
+            }
+        }
+    }
+
+    /// What the client shows of a message's votes.
+    pub(crate) fn seen(&self, target: MessageId) -> Seen {
+        self.tallies.get(&target).map(|held| held.seen).unwrap_or_default()
     }
 
     fn apply(&mut self, item: &Item) {
@@ -228,6 +281,17 @@ impl Socket {
                     view.cursor = item.position.next();
                 }
             }
+            ServerFrame::Tallies { room, tallies } => {
+                assert!(!tallies.items.is_empty(), "a frame that says nothing");
+                let view = self.views.entry(*room).or_default();
+                view.count(tallies, view.start);
+            }
+            ServerFrame::Page { room, start, tallies, .. } => {
+                let view = self.views.entry(*room).or_default();
+                // What is above was held already: from here on all of it is.
+                view.start = view.start.min(*start);
+                view.count(tallies, view.start);
+            }
             ServerFrame::Cursors { items, token } => {
                 self.token = Some(token.clone());
                 for RoomCursor { room, cursor } in items {
@@ -278,6 +342,37 @@ impl Socket {
         let reference = self.reference();
         self.write(&ClientFrame::Send { reference, room, cid, base, body: body.to_owned(), retry }).await;
         self.answer(reference).await
+    }
+
+    /// Votes anew.
+    pub(crate) async fn vote(&mut self, room: RoomId, target: MessageId, value: i64) -> Answer {
+        let (cid, base) = (Cid(Uuid::new_v4()), self.base(room));
+        self.vote_as(room, cid, base, target, value, false).await
+    }
+
+    pub(crate) async fn vote_as(&mut self, room: RoomId, cid: Cid, base: Cursor, target: MessageId, value: i64, retry: bool) -> Answer {
+        let reference = self.reference();
+        let value = VoteValue::try_from(value).unwrap();
+        self.write(&ClientFrame::Vote { reference, room, cid, base, target, value, retry }).await;
+        self.answer(reference).await
+    }
+
+    /// Reads until the client shows these votes.
+    pub(crate) async fn until_seen(&mut self, room: RoomId, target: MessageId, wanted: Seen) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        while self.views[&room].seen(target) != wanted {
+            let seen = self.views[&room].seen(target);
+            match tokio::time::timeout_at(deadline, self.read()).await {
+                Ok(Some(frame)) => self.backlog.push_back(frame),
+                Ok(None) => panic!("closed with {:?} at {seen:?}", self.closed),
+                Err(_) => panic!("{seen:?} is seen and not {wanted:?}"),
+            }
+        }
+    }
+
+    /// How many frames that fit have come and were not waited for.
+    pub(crate) fn count(&self, fits: impl Fn(&ServerFrame) -> bool) -> usize {
+        self.backlog.iter().filter(|frame| fits(frame)).count()
     }
 
     pub(crate) async fn drop_send(&mut self, room: RoomId, cid: Cid, base: Cursor) -> Answer {

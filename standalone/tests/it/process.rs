@@ -34,22 +34,6 @@ async fn talk(person: Person, mut socket: Socket, room: RoomId, name: &str, coun
     (socket, acked)
 }
 
-async fn everything(person: &Person, room: RoomId) -> Vec<String> {
-    let mut texts = Vec::new();
-    let mut path = format!("/rooms/{room}/messages?limit=100");
-    loop {
-        let (status, page) = person.get(&path).await;
-        assert_eq!(status, 200, "{page}");
-        let items = page["items"].as_array().unwrap();
-        let page_texts: Vec<String> = items.iter().filter(|item| item["kind"] == "message").map(|item| item["body"].as_str().unwrap().to_owned()).collect();
-        texts.splice(0..0, page_texts);
-        match page["previous"].as_str() {
-            Some(previous) => path = format!("/rooms/{room}/messages?limit=100&cursor={previous}"),
-            None => return texts,
-        }
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn kill_9_in_the_middle_of_traffic_loses_and_doubles_nothing() {
     let folder = tempfile::tempdir().unwrap();
@@ -77,7 +61,7 @@ async fn kill_9_in_the_middle_of_traffic_loses_and_doubles_nothing() {
         expected.extend(acked);
         sockets.push(socket);
     }
-    let stored = everything(&ada, room).await;
+    let stored = ada.everything(room).await;
     let mut sorted = stored.clone();
     sorted.sort_unstable();
     expected.sort_unstable();
@@ -113,5 +97,5 @@ async fn a_session_outlives_the_process_and_so_does_every_message() {
     let mut socket = ada.resume(socket).await;
     let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
     assert_eq!(socket.until(room, 20).await, expected);
-    assert_eq!(everything(&ada, room).await, expected);
+    assert_eq!(ada.everything(room).await, expected);
 }

@@ -1,0 +1,203 @@
+//! People who talk over sockets: each says something every now and then until the wanted number of messages is acked.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+use anyhow::{Context, ensure};
+use futures::{StreamExt, stream::FuturesUnordered};
+use indicatif::{ProgressBar, ProgressStyle};
+use parley_proto::{Cid, RoomId};
+use rand::Rng;
+use tokio::{
+    sync::Mutex,
+    time::{Instant, sleep},
+};
+use uuid::Uuid;
+
+use crate::client::{Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing};
+
+/// Rooms that one person is in while talking.
+const ROOMS_EACH: usize = 3;
+/// Between two messages of one person, on average: below what one person may send.
+const PAUSE: Duration = Duration::from_millis(150);
+/// Tries to sign in or come back, each after a pause.
+const TRIES: u32 = 60;
+const TRY_PAUSE: Duration = Duration::from_millis(500);
+/// Sign-ins under way at the same time: hashing a password is dear on purpose.
+const SIGN_INS: usize = 4;
+
+/// What is to be said, by whom, where.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Where people connect.
+    pub url: String,
+    pub people: Vec<Credentials>,
+    /// Until so many are acked, all together.
+    pub messages: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Summary {
+    pub acked: u64,
+    /// Answers that did not say whether the message is there; each was asked for again.
+    pub unknown: u64,
+    pub rejected: u64,
+    pub resumed: u64,
+    pub received: u64,
+    /// From the first attempt to the ack.
+    pub median: Duration,
+    pub p99: Duration,
+    pub took: Duration,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    begun: AtomicU64,
+    acked: AtomicU64,
+    unknown: AtomicU64,
+    rejected: AtomicU64,
+    resumed: AtomicU64,
+    received: AtomicU64,
+    latencies: Mutex<Vec<Duration>>,
+}
+
+/// Lets everybody talk at the same time; shows how far it is.
+pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
+    ensure!(!plan.people.is_empty(), "nobody is there to talk");
+    let accounts = sign_in(plan).await?;
+    let counters = Counters::default();
+    let bar = ProgressBar::new(plan.messages).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} acked, {per_sec}, {msg}")?);
+    let began = Instant::now();
+    let everybody = async {
+        let mut talking: FuturesUnordered<_> = accounts.iter().map(|account| talk_alone(account, plan.messages, &counters)).collect();
+        while let Some(done) = talking.next().await {
+            done?;
+        }
+        anyhow::Ok(())
+    };
+    let showing = async {
+        loop {
+            sleep(Duration::from_millis(200)).await;
+            bar.set_position(counters.acked.load(Ordering::Relaxed));
+            bar.set_message(format!("{} received", counters.received.load(Ordering::Relaxed)));
+        }
+    };
+    tokio::select! {
+        done = everybody => done?,
+        () = showing => {}
+    }
+    bar.finish_and_clear();
+    let mut latencies = counters.latencies.into_inner();
+    latencies.sort_unstable();
+    let at = |part: usize| latencies.get(latencies.len() * part / 100).copied().unwrap_or_default();
+    Ok(Summary {
+        acked: counters.acked.into_inner(),
+        unknown: counters.unknown.into_inner(),
+        rejected: counters.rejected.into_inner(),
+        resumed: counters.resumed.into_inner(),
+        received: counters.received.into_inner(),
+        median: at(50),
+        p99: at(99),
+        took: began.elapsed(),
+    })
+}
+
+async fn sign_in(plan: &Plan) -> anyhow::Result<Vec<Account>> {
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let bar = ProgressBar::new(plan.people.len() as u64).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} signed in")?);
+    let signing = plan.people.iter().map(|person| {
+        let (http, bar) = (http.clone(), bar.clone());
+        async move {
+            let account = again(|| Account::sign_in(http.clone(), &plan.url, person)).await.with_context(|| person.user_name.clone());
+            bar.inc(1);
+            account
+        }
+    });
+    let accounts: Vec<_> = futures::stream::iter(signing).buffered(SIGN_INS).collect().await;
+    bar.finish_and_clear();
+    accounts.into_iter().collect()
+}
+
+/// Tries until it is done, or what is said is no.
+async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    for _ in 1..TRIES {
+        match attempt().await {
+            Err(ClientError::Refused { status: 429 | 503, .. } | ClientError::Http(_)) => sleep(TRY_PAUSE).await,
+            done => return done,
+        }
+    }
+    attempt().await
+}
+
+async fn talk_alone(account: &Account, messages: u64, counters: &Counters) -> anyhow::Result<()> {
+    let mut rooms = again(|| account.rooms()).await?;
+    rooms.truncate(ROOMS_EACH);
+    ensure!(!rooms.is_empty(), "somebody is in no room");
+    let mut connection = come_back(account, Memory::default()).await?;
+    for room in &rooms {
+        connection.subscribe(*room).await?;
+    }
+    let mut received = 0;
+    while counters.begun.fetch_add(1, Ordering::Relaxed) < messages {
+        let room = rooms[rand::rng().random_range(0..rooms.len())];
+        connection = say(account, connection, room, counters).await?;
+        let pause = PAUSE.mul_f64(rand::rng().random_range(0.5..1.5));
+        if connection.listen(pause).await.is_err() {
+            connection = resume(account, connection, counters).await?;
+        }
+        counters.received.fetch_add(connection.memory.received - received, Ordering::Relaxed);
+        received = connection.memory.received;
+    }
+    Ok(())
+}
+
+/// Says one thing, and returns when it is acked.
+async fn say(account: &Account, mut connection: Connection, room: RoomId, counters: &Counters) -> anyhow::Result<Connection> {
+    let cid = Cid(Uuid::new_v4());
+    let message = Outgoing { room, cid, base: connection.base(room), body: format!("as I said before: {cid}") };
+    let (began, mut retry) = (Instant::now(), false);
+    loop {
+        match connection.send(&message, retry).await {
+            Ok(Answer::Acked) => break,
+            Ok(Answer::Unknown { retry_after }) => {
+                counters.unknown.fetch_add(1, Ordering::Relaxed);
+                retry = true;
+                sleep(retry_after).await;
+            }
+            Ok(Answer::Rejected { code, retry_after }) => {
+                counters.rejected.fetch_add(1, Ordering::Relaxed);
+                ensure!(matches!(code.status(), 429 | 503), "a message was refused: {code:?}");
+                sleep(retry_after).await;
+            }
+            Err(error @ (ClientError::Hole { .. } | ClientError::Frame(_))) => return Err(error.into()),
+            Err(_) => {
+                retry = true;
+                connection = resume(account, connection, counters).await?;
+            }
+        }
+    }
+    counters.acked.fetch_add(1, Ordering::Relaxed);
+    counters.latencies.lock().await.push(began.elapsed());
+    Ok(connection)
+}
+
+async fn resume(account: &Account, lost: Connection, counters: &Counters) -> anyhow::Result<Connection> {
+    counters.resumed.fetch_add(1, Ordering::Relaxed);
+    come_back(account, lost.memory).await
+}
+
+async fn come_back(account: &Account, mut memory: Memory) -> anyhow::Result<Connection> {
+    let mut tries = 1;
+    loop {
+        match account.connect(memory).await {
+            Ok(connection) => return Ok(connection),
+            Err((_, error)) if tries == TRIES => return Err(error.into()),
+            Err((kept, _)) => memory = kept,
+        }
+        tries += 1;
+        sleep(TRY_PAUSE).await;
+    }
+}

@@ -1,0 +1,67 @@
+//! The same product on Kafka, Redis, Postgres and NGINX, with two gateways, while parts of it are killed. One cluster serves all trials, one after the
+//! other: each leaves it whole. After every trial the log, all tables and Redis are compared.
+#![expect(clippy::unwrap_used, reason = "a trial that can't go on may panic")]
+
+mod brokers;
+#[path = "../it/client.rs"]
+#[expect(dead_code, reason = "the client of the other end-to-end tests, of which these need a part")]
+mod client;
+mod degradation;
+mod kills;
+mod proof;
+mod talk;
+mod world;
+
+use std::{process::ExitCode, sync::Arc};
+
+use libtest_mimic::{Arguments, Trial};
+use tokio::{runtime::Runtime, sync::OnceCell};
+
+use self::world::World;
+
+/// Trials on the cluster that all of them share.
+macro_rules! trials {
+    ($runtime:ident, $world:ident: $($room:ident :: $name:ident,)*) => {
+        vec![$({
+            let (runtime, world) = (Arc::clone(&$runtime), Arc::clone(&$world));
+            Trial::test(concat!(stringify!($room), "::", stringify!($name)), move || {
+                runtime.block_on(async { $room::$name(world.get_or_init(World::start).await).await });
+                Ok(())
+            })
+        },)*]
+    };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // They share one cluster, and two faults at once would be a third.
+    arguments.test_threads = Some(1);
+    let runtime = Arc::new(Runtime::new().unwrap());
+    let world = Arc::new(OnceCell::new());
+    let mut trials = trials! { runtime, world:
+        kills::a_gateway,
+        kills::the_persister,
+        kills::two_persisters_at_once_are_harmless,
+        kills::redis,
+        kills::redis_is_emptied,
+        kills::postgres,
+        kills::kafka,
+        kills::nginx_with_its_workers,
+        degradation::without_postgres,
+        degradation::without_redis,
+        degradation::without_kafka,
+        degradation::without_a_persister,
+        degradation::without_nginx,
+        proof::a_difference_is_found,
+    };
+    let own = Arc::clone(&runtime);
+    trials.push(Trial::test("brokers::one_of_three_is_lost", move || {
+        own.block_on(brokers::one_of_three_is_lost());
+        Ok(())
+    }));
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    if let Some(world) = Arc::into_inner(world).and_then(OnceCell::into_inner) {
+        runtime.block_on(world.stop());
+    }
+    conclusion.exit_code()
+}

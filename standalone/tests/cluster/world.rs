@@ -1,0 +1,79 @@
+//! The cluster that the trials share.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use parley_cluster::{Cluster, ClusterConfig, cluster::Brokers};
+use parley_loadtest::verify::{Deployment, Report, verify};
+use tokio::time::Instant;
+
+use crate::client::Person;
+
+/// What GUARANTEES.md calls "everything back": 60 s, of which a test machine may take three times as much.
+const EVERYTHING_BACK: Duration = Duration::from_secs(180);
+
+pub(crate) struct World {
+    pub(crate) cluster: Cluster,
+    folder: tempfile::TempDir,
+    people: AtomicU32,
+}
+
+impl World {
+    pub(crate) async fn start() -> Self {
+        Self::with_brokers(Brokers::One).await
+    }
+
+    pub(crate) async fn with_brokers(brokers: Brokers) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let began = Instant::now();
+        let config = ClusterConfig { brokers, parley_bin: PathBuf::from(env!("CARGO_BIN_EXE_parley")), ..ClusterConfig::new(folder.path().join("cluster")) };
+        let cluster = Cluster::start(config).await.unwrap();
+        println!("the cluster serves after {} ms", began.elapsed().as_millis());
+        Self { cluster, folder, people: AtomicU32::new(0) }
+    }
+
+    /// Where people connect.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.cluster.web_addr().unwrap())
+    }
+
+    /// Straight to one gateway.
+    pub(crate) fn gateway_url(&self, number: usize) -> String {
+        format!("http://{}", self.cluster.gateways()[number].addr)
+    }
+
+    /// Somebody whom no other trial knows.
+    pub(crate) async fn person(&self) -> Person {
+        let number = self.people.fetch_add(1, Ordering::Relaxed);
+        Person::sign_up(&self.url(), &format!("person-{number}")).await
+    }
+
+    pub(crate) fn deployment(&self) -> Deployment {
+        Deployment { log_url: self.cluster.log_url(), bus_url: self.cluster.redis().url(), store_url: self.cluster.postgres().url() }
+    }
+
+    /// Compares log, tables and Redis from beginning to end.
+    pub(crate) async fn compare(&self, patience: Duration) -> Report {
+        verify(&self.deployment(), patience).await.unwrap()
+    }
+
+    /// Everything is back, in time, and nothing differs.
+    pub(crate) async fn assert_whole(&self) {
+        let began = Instant::now();
+        let report = self.compare(EVERYTHING_BACK).await;
+        assert!(report.holds(), "{report}");
+        println!("everything is stored and agrees {} ms later", began.elapsed().as_millis());
+    }
+
+    /// For files of a trial.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(crate) async fn stop(self) {
+        self.cluster.stop().await;
+    }
+}
