@@ -31,6 +31,11 @@ try {
     },
   })
   const more = [
+    inRoom('vote-actions', async (page) => {
+      const row = page.locator('article', { hasText: 'two bags of compost' })
+      await row.focus()
+      await row.hover()
+    }),
     inRoom('members', (page) => page.getByRole('button', { name: /^Members/ }).click()),
     inRoom('room-menu', (page) => page.getByRole('button', { name: 'Room menu' }).click()),
     inRoom('leave-room', async (page) => {

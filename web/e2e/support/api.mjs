@@ -67,6 +67,17 @@ export class Client {
     const message = { cid: crypto.randomUUID(), body }
     const answer = await call(this.url, `/rooms/${room}/messages`, { token: this.token, body: message })
     if (answer.outcome === 'unknown') throw new Error(`the outcome of “${body}” is unknown`)
+    return /** @type {string} */ (answer.id)
+  }
+
+  /**
+   * @param {string} room
+   * @param {string} message
+   * @param {-1 | 0 | 1} value
+   */
+  vote(room, message, value) {
+    const body = { cid: crypto.randomUUID(), value }
+    return call(this.url, `/rooms/${room}/messages/${message}/vote`, { method: 'PUT', token: this.token, body })
   }
 
   /** @param {Record<string, string>} change */

@@ -46,16 +46,25 @@ export async function join(page, url, { garden, others, bo, chidi }) {
     // In the log, not only on its way: what is answered to it has to come after it.
     await page.locator('article[data-position]', { hasText: text.split('\n')[0] }).waitFor()
   }
-  await bo.say(garden, 'Good news: the beans by the shed have come up. All of them, I think.')
+  const beans = await bo.say(garden, 'Good news: the beans by the shed have come up. All of them, I think.')
   await ada('They have. I counted fourteen rows on my way to work.')
   await ada('Who has the key to the tool box this week?')
-  await chidi.say(garden, 'Me, until Sunday. It hangs on the hook behind the door again, the new lock arrived.')
+  const key = await chidi.say(
+    garden,
+    'Me, until Sunday. It hangs on the hook behind the door again, the new lock arrived.',
+  )
   await chidi.say(garden, 'And the hose is mended, so please try it before you carry cans.')
   await bo.say(garden, 'You are a treasure 🌱')
   await ada('For Saturday I would bring:\n- two bags of compost\n- the long rake\n- coffee for everybody')
   await bo.say(garden, 'Then I bring cake. How to space the courgettes is here: https://example.org/garden/courgettes')
   await chidi.say(garden, 'Saturday at ten, then. If it rains we sort seeds in the shed.')
   await ada('Ten it is.')
+  await bo.vote(garden, key, 1)
+  await chidi.vote(garden, beans, 1)
+  await bo.vote(garden, beans, -1)
+  await page.getByRole('button', { name: 'Vote down, 1' }).waitFor()
+  const up = page.locator('article', { hasText: 'Me, until Sunday' }).getByRole('button', { name: 'Vote up, 1' })
+  await up.click()
   await page.locator('article[data-position]').nth(12).waitFor()
 }
 
@@ -89,6 +98,25 @@ export const screens = ({ garden }) => [
     open: async (page) => {
       await page.goto(`/rooms/${garden}`)
       await page.getByText('Ten it is.').waitFor()
+    },
+  },
+  {
+    name: 'who-voted',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto(`/rooms/${garden}`)
+      const row = page.locator('article', { hasText: 'Me, until Sunday' })
+      await row.getByRole('button', { name: 'Who voted' }).click()
+      await page.getByRole('dialog', { name: 'Who voted' }).getByText('Bo').waitFor()
+    },
+  },
+  {
+    name: 'top-messages',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto(`/rooms/${garden}`)
+      await page.getByRole('button', { name: 'Top messages' }).click()
+      await page.getByRole('complementary', { name: 'Top messages' }).getByRole('listitem').first().waitFor()
     },
   },
   {

@@ -6,7 +6,8 @@ import { isMissing, roomQuery } from '@/features/rooms/api/get-room'
 import { JoinPanel } from '@/features/rooms/join-panel'
 import { MembersPanel } from '@/features/rooms/members-panel'
 import { PaneHeader } from '@/features/rooms/pane-header'
-import { RoomHeader } from '@/features/rooms/room-header'
+import { type Beside, RoomHeader } from '@/features/rooms/room-header'
+import { TopPanel } from '@/features/top/top-panel'
 import { sentenceOf } from '@/shared/api/problem'
 import type { Room } from '@/shared/api/types'
 import { useIsGone } from '@/shared/live/context'
@@ -41,14 +42,16 @@ export function RoomPage() {
 }
 
 function LoadedRoom({ room }: { room: Room }) {
-  const [members, setMembers] = useState(false)
+  const [beside, setBeside] = useState<Beside | null>(null)
+  const toggle = (which: Beside) => setBeside((shown) => (shown === which ? null : which))
   return (
     <section aria-label={neutral(room.name)} className="flex h-full flex-col">
-      <RoomHeader room={room} membersOpen={members} onToggleMembers={() => setMembers((open) => !open)} />
+      <RoomHeader room={room} beside={beside} onToggle={toggle} />
       {room.member ? (
         <div className="relative flex min-h-0 flex-1">
           <Conversation room={room} />
-          {members ? <MembersPanel room={room.id} onClose={() => setMembers(false)} /> : null}
+          {beside === 'members' ? <MembersPanel room={room.id} onClose={() => setBeside(null)} /> : null}
+          {beside === 'top' ? <TopPanel room={room.id} onClose={() => setBeside(null)} /> : null}
         </div>
       ) : (
         <JoinPanel room={room} />

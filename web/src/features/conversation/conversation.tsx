@@ -78,7 +78,15 @@ function OnTheirWay({ entries, me }: { entries: readonly Entry[]; me: string }) 
         const row = rowAt(noItems, entries, me, index)
         const before = index > 0 ? rowAt(noItems, entries, me, index - 1) : null
         return row ? (
-          <ListRow key={entry.cid} row={row} before={before} me={me} index={index} total={entries.length} />
+          <ListRow
+            key={entry.cid}
+            room={entry.room}
+            row={row}
+            before={before}
+            me={me}
+            index={index}
+            total={entries.length}
+          />
         ) : null
       })}
     </div>

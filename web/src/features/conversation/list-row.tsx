@@ -7,6 +7,7 @@ import { type Row, startsDay, startsGroup } from './rows'
 import { subjectOf, systemText } from './system-text'
 
 interface Props {
+  room: string
   row: Row
   before: Row | null
   me: string
@@ -15,14 +16,21 @@ interface Props {
 }
 
 /** A row with what it opens: a day, and the author's name. */
-export function ListRow({ row, before, me, index, total }: Props) {
+export function ListRow({ room, row, before, me, index, total }: Props) {
   return (
     <>
       {startsDay(before, row) ? <DayLine at={row.at} /> : null}
       {row.kind === 'system' ? (
         <SystemRow row={row} index={index} total={total} />
       ) : (
-        <MessageRow row={row} head={startsGroup(before, row)} mine={row.sender === me} index={index} total={total} />
+        <MessageRow
+          room={room}
+          row={row}
+          head={startsGroup(before, row)}
+          mine={row.sender === me}
+          index={index}
+          total={total}
+        />
       )}
     </>
   )
@@ -47,13 +55,14 @@ function SystemRow({ row, index, total }: { row: Row; index: number; total: numb
   const text = systemText(row.item, (id) => neutral(people[id]?.display_name ?? 'Somebody'))
   return (
     <article
+      tabIndex={-1}
       aria-label={text}
       aria-posinset={index + 1}
       aria-setsize={total}
       data-position={row.item.position}
       data-state={row.state}
       data-kind="system"
-      className="px-4 py-1.5 pl-16 text-sm text-soft md:pl-17"
+      className="px-4 py-1.5 pl-16 text-sm text-soft -outline-offset-2 md:pl-17"
     >
       {text}
     </article>

@@ -8,6 +8,7 @@ import { rowAt } from './rows'
 import { TopSpace } from './top-space'
 import { useMessageList } from './use-message-list'
 import { useOlder } from './use-older'
+import { useRowKeys } from './use-row-keys'
 
 const NEAR_TOP_PX = 1_500
 const AWAY_PX = 240
@@ -31,6 +32,7 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
   const offset = list.scrollOffset ?? 0
   const older = useOlder(room, hasOlder, offset < NEAR_TOP_PX)
 
+  const onKeyDown = useRowKeys(list, total)
   const away = list.getDistanceFromEnd() > AWAY_PX
   const missed = useMissed(timeline, me, away)
 
@@ -53,6 +55,7 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
         aria-label={label}
         // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling region must be reachable by keyboard
         tabIndex={0}
+        onKeyDown={onKeyDown}
         data-cursor={cursor}
         className="scroll-quiet flex h-full flex-col overflow-x-hidden overflow-y-auto -outline-offset-2 [overflow-anchor:none]"
       >
@@ -71,6 +74,7 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
               >
                 {index === 0 && !hasOlder ? intro : null}
                 <ListRow
+                  room={room}
                   row={row}
                   before={index > 0 ? rowAt(items, entries, me, index - 1) : null}
                   me={me}

@@ -3,11 +3,13 @@ import { usePerson } from '@/shared/live/context'
 import { clockTime, fullTime, shortTime } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
 import { Avatar } from '@/shared/ui/avatar'
+import { VoteActions, VoteBar } from '@/shared/votes/vote-bar'
 import { MessageText } from './message-text'
 import { RowState, StateIcon } from './row-state'
 import type { Row } from './rows'
 
 export interface RowProps {
+  room: string
   row: Row
   head: boolean
   mine: boolean
@@ -16,20 +18,22 @@ export interface RowProps {
 }
 
 export const MessageRow = memo(
-  function MessageRow({ row, head, mine, index, total }: RowProps) {
+  function MessageRow({ room, row, head, mine, index, total }: RowProps) {
     const person = usePerson(row.sender)
     const name = neutral(person?.display_name ?? 'Somebody')
     const body = row.entry ? row.entry.body : typeof row.item?.body === 'string' ? row.item.body : ''
+    const votable = row.item && !row.item.deleted ? row.item.id : null
     const dim = row.state === 'pending' ? 'text-soft' : ''
     return (
       <article
+        tabIndex={-1}
         aria-label={`${name}, ${clockTime(row.at)}`}
         aria-posinset={index + 1}
         aria-setsize={total}
         data-position={row.item?.position}
         data-state={row.state}
         data-mine={mine || undefined}
-        className={`group relative flex gap-3 px-4 hover:bg-hover/60 md:px-5 ${head ? 'pt-2.5 pb-0.5' : 'py-0.5'}`}
+        className={`group relative flex gap-3 px-4 -outline-offset-2 pointer-coarse:focus-within:bg-hover/60 hover:bg-hover/60 md:px-5 ${head ? 'pt-2.5 pb-0.5' : 'py-0.5'}`}
       >
         {mine ? <span aria-hidden="true" className="absolute inset-y-0 left-0 w-[3px] bg-accent/45" /> : null}
         <div className="w-9 shrink-0">
@@ -51,7 +55,13 @@ export const MessageRow = memo(
             {mine ? <StateIcon state={row.state} /> : null}
           </div>
           {row.entry ? <RowState entry={row.entry} /> : null}
+          {votable ? <VoteBar room={room} message={votable} /> : null}
         </div>
+        {votable ? (
+          <div className="absolute -top-4 right-3 z-10 hidden rounded-lg border border-line bg-raised p-0.5 shadow-float group-focus-within:flex group-hover:flex pointer-fine:group-[:focus:not(:focus-visible):not(:hover)]:hidden md:right-5">
+            <VoteActions room={room} message={votable} />
+          </div>
+        ) : null}
       </article>
     )
   },

@@ -3,19 +3,22 @@ import { useState } from 'react'
 import type { Room } from '@/shared/api/types'
 import { neutral } from '@/shared/text/tokens'
 import { IconButton } from '@/shared/ui/button'
-import { LeaveIcon, MoreIcon, PeopleIcon } from '@/shared/ui/icons'
+import { LeaveIcon, MoreIcon, PeopleIcon, TopIcon } from '@/shared/ui/icons'
 import { Menu, MenuItem } from '@/shared/ui/menu'
 import { LeaveRoomDialog } from './leave-room-dialog'
 import { PaneHeader } from './pane-header'
 import { memberCount, RoomName } from './room-name'
 
+/** What may stand beside the conversation, one at a time. */
+export type Beside = 'members' | 'top'
+
 interface Props {
   room: Room
-  membersOpen: boolean
-  onToggleMembers(): void
+  beside: Beside | null
+  onToggle(which: Beside): void
 }
 
-export function RoomHeader({ room, membersOpen, onToggleMembers }: Props) {
+export function RoomHeader({ room, beside, onToggle }: Props) {
   const [leaving, setLeaving] = useState(false)
   const navigate = useNavigate()
   return (
@@ -32,12 +35,20 @@ export function RoomHeader({ room, membersOpen, onToggleMembers }: Props) {
       </div>
       {room.member ? (
         <>
+          <IconButton
+            label="Top messages"
+            aria-expanded={beside === 'top'}
+            onClick={() => onToggle('top')}
+            className="aria-expanded:bg-selected aria-expanded:text-ink"
+          >
+            <TopIcon />
+          </IconButton>
           <button
             type="button"
-            aria-expanded={membersOpen}
+            aria-expanded={beside === 'members'}
             aria-label={`Members, ${memberCount(room.members)}`}
             title="Members"
-            onClick={onToggleMembers}
+            onClick={() => onToggle('members')}
             className="inline-flex min-h-11 shrink-0 items-center gap-1.5 rounded-lg px-2.5 text-sm text-soft transition-colors hover:bg-hover hover:text-ink aria-expanded:bg-selected aria-expanded:text-ink md:min-h-8"
           >
             <PeopleIcon />

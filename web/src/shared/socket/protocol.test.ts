@@ -29,8 +29,10 @@ test('every kind of frame has an example', () => {
       'room_activity',
       'stored',
       'subscribed',
+      'tallies',
       'unknown',
       'unsubscribed',
+      'voided',
       'welcome',
     ].sort(),
   )

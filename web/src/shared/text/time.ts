@@ -1,6 +1,8 @@
 const clock = new Intl.DateTimeFormat(undefined, { hour: 'numeric', minute: '2-digit' })
 const dayThisYear = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' })
 const dayWithYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' })
+const shortThisYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short' })
+const shortWithYear = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'short', year: 'numeric' })
 const full = new Intl.DateTimeFormat(undefined, { dateStyle: 'full', timeStyle: 'medium' })
 
 export const clockTime = (at: number) => clock.format(at)
@@ -13,6 +15,12 @@ export const shortTime = (at: number) =>
     .join('')
     .trim()
 export const fullTime = (at: number) => full.format(at)
+
+/** As short as it can be told apart: the time today, else the day. */
+export function shortDate(at: number, now: number): string {
+  if (dayKey(at) === dayKey(now)) return clockTime(at)
+  return (new Date(at).getFullYear() === new Date(now).getFullYear() ? shortThisYear : shortWithYear).format(at)
+}
 
 /** The day in the person's own zone. */
 export function dayKey(at: number): string {

@@ -60,6 +60,9 @@ export const CopyIcon = icon(
     <path d="M12.5 4.5V4A1.5 1.5 0 0 0 11 2.5H4A1.5 1.5 0 0 0 2.5 4v7A1.5 1.5 0 0 0 4 12.5h.5" />
   </>,
 )
+export const UpVoteIcon = icon(<path d="M10 3.5 16 10h-3.5v6h-5v-6H4z" />)
+export const DownVoteIcon = icon(<path d="M10 16.5 4 10h3.5V4h5v6H16z" />)
+export const TopIcon = icon(<path d="M4 16v-5M10 16V4M16 16V8" />)
 export const CloseIcon = icon(<path d="m5 5 10 10M15 5 5 15" />)
 export const PeopleIcon = icon(
   <>
