@@ -348,6 +348,9 @@ fn product(config: &ClusterConfig, data_dir: &Path, kafka: &Kafka, redis: &Redis
         ("PARLEY_STORE_URL".to_owned(), postgres.url()),
         ("PARLEY_TOKEN_KEY".to_owned(), token_key(data_dir)?),
     ]);
+    if config.brokers == Brokers::Three {
+        env.extend([("PARLEY_LOG_REPLICATION", "3"), ("PARLEY_LOG_MIN_INSYNC", "2")].map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
     if let Some(web_dir) = &config.web_dir {
         let web_dir = fs::canonicalize(web_dir).map_err(ClusterError::io(web_dir.display().to_string()))?;
         env.push(("PARLEY_WEB_DIR".to_owned(), web_dir.display().to_string()));

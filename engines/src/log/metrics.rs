@@ -12,6 +12,7 @@ pub const COMMIT_RECORDS: &str = "parley_log_commit_records";
 const COMMITS_FAILED: &str = "parley_log_commits_failed_total";
 const APPENDS_UNKNOWN: &str = "parley_log_appends_unknown_total";
 const PRODUCERS_FAILED: &str = "parley_log_producers_failed_total";
+const READINGS_STALLED: &str = "parley_log_readings_stalled_total";
 
 /// Gives the metrics their descriptions; call it once the recorder is installed.
 pub fn describe() {
@@ -22,6 +23,7 @@ pub fn describe() {
     describe_counter!(COMMITS_FAILED, Unit::Count, "Group commits of the embedded log that failed: their senders got `unknown`.");
     describe_counter!(APPENDS_UNKNOWN, Unit::Count, "Records handed to Kafka whose outcome is unknown.");
     describe_counter!(PRODUCERS_FAILED, Unit::Count, "Kafka producers that failed for good and were replaced.");
+    describe_counter!(READINGS_STALLED, Unit::Count, "Readings of a Kafka partition that brought nothing although there was something, and began anew.");
 }
 
 pub(super) fn queue_bytes(bytes: usize) {
@@ -47,4 +49,8 @@ pub(super) fn append_unknown() {
 
 pub(super) fn producer_failed() {
     counter!(PRODUCERS_FAILED).increment(1);
+}
+
+pub(super) fn reading_stalled() {
+    counter!(READINGS_STALLED).increment(1);
 }

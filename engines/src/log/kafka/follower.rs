@@ -1,16 +1,20 @@
 //! Follows one partition. What it waits for goes on by itself when a wait is cancelled.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use parley_proto::{Cursor, PartitionId};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::timeout};
 
 use super::{
     Shared,
     readings::{Hole, Interrupted, Reading},
 };
-use crate::log::{LogError, LogFollower, LogRecord, ReadMax};
+use crate::log::{LogError, LogFollower, LogRecord, ReadMax, metrics};
+
+/// After this much silence a follower asks where the partition ends. What was below that end and has not come after as much silence again won't come:
+/// librdkafka can stop fetching a partition for good, without a word, when its broker was away.
+const SILENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug)]
 pub(super) struct KafkaFollower {
@@ -22,6 +26,8 @@ pub(super) struct KafkaFollower {
     held: Option<LogRecord>,
     /// Where the reading before this one found no records.
     hole: Option<Hole>,
+    /// The partition's end as it was at the end of the last silence.
+    end: Option<Cursor>,
 }
 
 #[derive(Debug)]
@@ -33,7 +39,7 @@ enum State {
 
 impl KafkaFollower {
     pub(super) fn new(shared: Arc<Shared>, partition: PartitionId, cursor: Cursor) -> Self {
-        Self { shared, partition, cursor, state: State::Idle, held: None, hole: None }
+        Self { shared, partition, cursor, state: State::Idle, held: None, hole: None, end: None }
     }
 
     /// The reading, from the cursor on.
@@ -64,12 +70,16 @@ impl KafkaFollower {
         }
         loop {
             let hole = self.hole;
-            let interrupted = match self.reading().await?.next(hole).await {
-                Ok(record) => {
-                    self.hole = None;
+            let interrupted = match timeout(SILENCE, self.reading().await?.next(hole)).await {
+                Ok(Ok(record)) => {
+                    (self.hole, self.end) = (None, None);
                     return Ok(record);
                 }
-                Err(interrupted) => interrupted,
+                Ok(Err(interrupted)) => interrupted,
+                Err(_) => {
+                    self.after_silence().await;
+                    continue;
+                }
             };
             self.state = State::Idle;
             match interrupted {
@@ -77,6 +87,17 @@ impl KafkaFollower {
                 Interrupted::NotThere => return Err(LogError::Unavailable(format!("the brokers refused to read from {}", self.cursor))),
                 Interrupted::Failed(reason) => return Err(LogError::Unavailable(reason)),
             }
+        }
+    }
+
+    /// Begins a new reading where this one brings nothing although there is something.
+    async fn after_silence(&mut self) {
+        if self.end.take().is_some_and(|end| end > self.cursor) {
+            tracing::warn!(read.partition = self.partition.0, read.from = self.cursor.0, "a reading has stalled and begins anew");
+            metrics::reading_stalled();
+            self.state = State::Idle;
+        } else if let Ok(bounds) = self.shared.bounds.ask(self.partition).await {
+            self.end = Some(bounds.end);
         }
     }
 }
