@@ -7,8 +7,8 @@ use std::time::Duration;
 use parley_proto::Cursor;
 use tokio::time::Instant;
 
-/// A persister says something each second; after this long without a word the store is asked.
-const SILENCE_MAX: Duration = Duration::from_secs(2);
+/// A persister says something each second; after this long without a word the store is asked: so that two seconds are enough, the next look included.
+const SILENCE_MAX: Duration = Duration::from_millis(1_600);
 
 /// Where one partition's chain ends.
 #[derive(Debug)]

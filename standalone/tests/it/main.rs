@@ -10,3 +10,4 @@ mod seed;
 mod socket;
 mod start;
 mod support;
+mod votes;

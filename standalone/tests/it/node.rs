@@ -1,6 +1,6 @@
 //! Gateways and a persister in this process, on embedded engines that a test can disturb.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use parley_engines::{
     bus::embedded::EmbeddedBus,
@@ -25,6 +25,7 @@ pub(crate) struct Node {
     pub(crate) bus: Arc<EmbeddedBus>,
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) url: String,
+    pub(crate) store_path: PathBuf,
     persister: Option<(CancellationToken, Persister)>,
     _folder: tempfile::TempDir,
     gateways: Vec<(CancellationToken, JoinHandle<()>)>,
@@ -34,8 +35,10 @@ impl Node {
     pub(crate) async fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = Arc::new(EmbeddedLog::open(EmbeddedLogConfig::new(folder.path(), 2)).await.unwrap());
-        let store = Arc::new(SqliteStore::open(folder.path().join("store.db")).await.unwrap());
-        let mut node = Self { log, bus: Arc::new(EmbeddedBus::new()), store, url: String::new(), persister: None, _folder: folder, gateways: Vec::new() };
+        let store_path = folder.path().join("store.db");
+        let store = Arc::new(SqliteStore::open(&store_path).await.unwrap());
+        let mut node =
+            Self { log, bus: Arc::new(EmbeddedBus::new()), store, url: String::new(), store_path, persister: None, _folder: folder, gateways: Vec::new() };
         node.start_persister().await;
         node.url = node.add_gateway("gateway-1").await;
         node
