@@ -70,7 +70,7 @@ pub(crate) async fn run(shared: Arc<Shared>, partition: PartitionId, log_id: Log
             Interrupted::Shutdown => return,
             Interrupted::Moved { next } => {
                 metrics::moved();
-                tracing::info!(log.partition = partition.0, store.next = next.0, "another persister was here: reading again from where the store is");
+                tracing::debug!(log.partition = partition.0, store.next = next.0, "another persister was here: reading again from where the store is");
             }
             Interrupted::Stopped(reason) => {
                 tracing::error!(log.partition = partition.0, %reason, "the partition has stopped, nothing is skipped: an operator has to look");
