@@ -85,7 +85,7 @@ fn check_body(record: &Record) -> Result<(), DeadReason> {
     match (record.kind, &record.body) {
         (Kind::Message | Kind::Edit, Body::Plain(body)) => text::check_body(body).map_err(DeadReason::Body),
         (Kind::Message | Kind::Edit, Body::A256Gcm { data, .. }) if data.len() <= limits::BODY_SEALED_BYTES => Ok(()),
-        (Kind::Reaction, Body::Plain(emoji)) if !emoji.trim().is_empty() && emoji.len() <= limits::EMOJI_BYTES => Ok(()),
+        (Kind::Reaction, Body::Plain(emoji)) if is_emoji(emoji) => Ok(()),
         (Kind::System | Kind::Removed | Kind::Archived, Body::Plain(json)) if json.len() <= limits::EVENT_BYTES && is_event(json) => Ok(()),
         (Kind::Genesis, Body::Plain(json)) if record.room == RoomId::of_partition(record.room.partition()) && genesis(json).is_some() => Ok(()),
         (Kind::Delete | Kind::Vote | Kind::Read | Kind::Cancel | Kind::Erased, Body::Plain(body)) if body.is_empty() => Ok(()),
@@ -98,11 +98,56 @@ pub fn genesis(json: &str) -> Option<Genesis> {
     serde_json::from_str(json).ok()
 }
 
+/// Any text that is short enough: which emoji there are is not for the log to know.
+fn is_emoji(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains('\0') && text.len() <= limits::EMOJI_BYTES
+}
+
 fn is_event(json: &str) -> bool {
     #[derive(serde::Deserialize)]
     struct Event<'a> {
         #[serde(borrow)]
         event: std::borrow::Cow<'a, str>,
     }
-    serde_json::from_str::<Event<'_>>(json).is_ok_and(|event| !event.event.is_empty())
+    // No name holds U+0000, which not every store can keep.
+    !json.contains("\\u0000") && serde_json::from_str::<Event<'_>>(json).is_ok_and(|event| !event.event.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        ids::{Cid, UserId},
+        record::UnixMillis,
+    };
+
+    fn record(kind: Kind, value: i64, body: &str) -> Record {
+        Record {
+            kind,
+            room: RoomId::new(PartitionId(0), [1; 16]),
+            sender: UserId(uuid::Uuid::from_u128(1)),
+            cid: Cid(uuid::Uuid::from_u128(2)),
+            base: Cursor::ZERO,
+            floor: Cursor::ZERO,
+            auth: Cursor::ZERO,
+            target: kind.has_target().then_some(MessageId(uuid::Uuid::from_u128(3))),
+            value,
+            body: Body::Plain(body.to_owned()),
+            imported: false,
+            sent_at: UnixMillis(0),
+        }
+    }
+
+    /// Not every store can keep it: what is accepted must not die later.
+    #[test]
+    fn u_0000_is_refused_wherever_text_is_kept() {
+        for (kind, value, good, bad) in [
+            (Kind::Message, 0, "a", "a\0"),
+            (Kind::Reaction, 1, "👍", "👍\0"),
+            (Kind::System, 0, r#"{"event":"renamed","name":"a"}"#, r#"{"event":"renamed","name":"a\u0000"}"#),
+        ] {
+            assert_eq!(check_record(&record(kind, value, good), PartitionId(0)), Ok(()), "{kind:?}");
+            assert!(check_record(&record(kind, value, bad), PartitionId(0)).is_err(), "{kind:?}");
+        }
+    }
 }
