@@ -6,9 +6,13 @@ mod brokers;
 #[path = "../it/client.rs"]
 #[expect(dead_code, reason = "the client of the other end-to-end tests, of which these need a part")]
 mod client;
+#[path = "../it/conversation.rs"]
+mod conversation;
 mod degradation;
 mod kills;
 mod proof;
+#[path = "../it/setup.rs"]
+mod setup;
 mod talk;
 mod world;
 
@@ -17,7 +21,7 @@ use std::{process::ExitCode, sync::Arc};
 use libtest_mimic::{Arguments, Trial};
 use tokio::{runtime::Runtime, sync::OnceCell};
 
-use self::world::World;
+use self::world::{OnTheCluster, World};
 
 /// Trials on the cluster that all of them share.
 macro_rules! trials {
@@ -54,6 +58,22 @@ fn main() -> ExitCode {
         degradation::without_nginx,
         proof::a_difference_is_found,
     };
+    macro_rules! on_the_cluster {
+        ($($name:ident,)*) => {
+            $({
+                let (runtime, world) = (Arc::clone(&runtime), Arc::clone(&world));
+                trials.push(Trial::test(concat!("conversation::", stringify!($name)), move || {
+                    runtime.block_on(async {
+                        let world = world.get_or_init(World::start).await;
+                        world.whole().await;
+                        conversation::$name(OnTheCluster(world)).await;
+                    });
+                    Ok(())
+                }));
+            })*
+        };
+    }
+    setup::conversations!(on_the_cluster);
     let own = Arc::clone(&runtime);
     trials.push(Trial::test("brokers::one_of_three_is_lost", move || {
         own.block_on(brokers::one_of_three_is_lost());

@@ -10,7 +10,7 @@ use parley_cluster::{Cluster, ClusterConfig, cluster::Brokers};
 use parley_loadtest::verify::{Deployment, Report, verify};
 use tokio::time::Instant;
 
-use crate::client::Person;
+use crate::{client::Person, setup::Setup};
 
 /// What GUARANTEES.md calls "everything back": 60 s, of which a test machine may take three times as much.
 const EVERYTHING_BACK: Duration = Duration::from_secs(180);
@@ -55,6 +55,13 @@ impl World {
         Deployment { log_url: self.cluster.log_url(), bus_url: self.cluster.redis().url(), store_url: self.cluster.postgres().url() }
     }
 
+    /// Waits until all that a trial before may have ended is back.
+    pub(crate) async fn whole(&self) {
+        for service in self.cluster.services() {
+            service.wait_ready().await.unwrap();
+        }
+    }
+
     /// Compares log, tables and Redis from beginning to end.
     pub(crate) async fn compare(&self, patience: Duration) -> Report {
         verify(&self.deployment(), patience).await.unwrap()
@@ -75,5 +82,36 @@ impl World {
 
     pub(crate) async fn stop(self) {
         self.cluster.stop().await;
+    }
+}
+
+/// The shared cluster as a set-up of conversations; dropped, it is whole again.
+pub(crate) struct OnTheCluster<'a>(pub(crate) &'a World);
+
+impl Setup for OnTheCluster<'_> {
+    fn url(&self) -> String {
+        self.0.gateway_url(0)
+    }
+
+    async fn second_url(&mut self) -> String {
+        self.0.gateway_url(1)
+    }
+
+    async fn empty_bus(&self) {
+        self.0.cluster.redis().flush_all().await.unwrap();
+    }
+
+    async fn stop_persister(&mut self) {
+        self.0.cluster.down("persister-1").await.unwrap();
+    }
+
+    async fn drain_first_gateway(&mut self) {
+        self.0.cluster.terminate("gateway-1").await.unwrap();
+    }
+}
+
+impl Drop for OnTheCluster<'_> {
+    fn drop(&mut self) {
+        self.0.cluster.up("persister-1").unwrap();
     }
 }

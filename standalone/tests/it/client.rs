@@ -30,7 +30,9 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    pub(crate) async fn sign_up(url: &str, user_name: &str) -> Self {
+    /// A new account whose name begins with this: others may have been here before.
+    pub(crate) async fn sign_up(url: &str, name: &str) -> Self {
+        let user_name = format!("{name}-{:08x}", rand::random::<u32>());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let body = serde_json::json!({"user_name": user_name, "password": "correct horse battery", "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-up")).json(&body).send().await.unwrap();
@@ -59,7 +61,9 @@ impl Person {
         (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
+    /// A new public room whose name begins with this.
     pub(crate) async fn create_room(&self, name: &str) -> RoomId {
+        let name = format!("{name} {:08x}", rand::random::<u32>());
         let (status, room) = self.post("/rooms", &serde_json::json!({"name": name, "visibility": "public"})).await;
         assert_eq!(status, 201, "{room}");
         room["id"].as_str().unwrap().parse().unwrap()

@@ -1,4 +1,5 @@
-//! People talk: sends, subscribes, resumes and pages over real sockets.
+//! People talk: sends, subscribes, resumes and pages over real sockets. What holds on the embedded engines in one process holds on Kafka, Redis and Postgres
+//! with several gateways: each of these is run on both.
 
 use std::time::Duration;
 
@@ -11,13 +12,11 @@ use uuid::Uuid;
 
 use crate::{
     client::{Answer, Person, Socket},
-    node::Node,
+    setup::Setup,
 };
 
-#[tokio::test]
-async fn two_people_talk_and_both_see_the_same_order() {
-    let node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+pub(crate) async fn two_people_talk_and_both_see_the_same_order(setup: impl Setup) {
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
     let room = ada.create_room("general").await;
     bo.join(room).await;
     let (mut a, mut b) = (ada.connect().await, bo.connect().await);
@@ -41,10 +40,8 @@ async fn two_people_talk_and_both_see_the_same_order() {
     assert_eq!(events(&a), ["created", "joined"]);
 }
 
-#[tokio::test]
-async fn one_connection_s_messages_stand_in_the_order_in_which_it_sent_them() {
-    let node = Node::start().await;
-    let ada = Person::sign_up(&node.url, "ada").await;
+pub(crate) async fn one_connection_s_messages_stand_in_the_order_in_which_it_sent_them(setup: impl Setup) {
+    let ada = Person::sign_up(&setup.url(), "ada").await;
     let room = ada.create_room("general").await;
     let mut socket = ada.connect().await;
     socket.subscribe(room).await;
@@ -63,11 +60,9 @@ async fn one_connection_s_messages_stand_in_the_order_in_which_it_sent_them() {
     assert_eq!(socket.until(room, 60).await, expected);
 }
 
-#[tokio::test]
-async fn retries_through_several_gateways_give_one_message() {
-    let mut node = Node::start().await;
-    let second = node.add_gateway("gateway-2").await;
-    let ada = Person::sign_up(&node.url, "ada").await;
+pub(crate) async fn retries_through_several_gateways_give_one_message(mut setup: impl Setup) {
+    let second = setup.second_url().await;
+    let ada = Person::sign_up(&setup.url(), "ada").await;
     let room = ada.create_room("general").await;
     let (mut here, mut there) = (ada.connect().await, ada.at(&second).connect().await);
     here.subscribe(room).await;
@@ -92,10 +87,8 @@ async fn retries_through_several_gateways_give_one_message() {
     assert_eq!(texts, ["once", "last"]);
 }
 
-#[tokio::test]
-async fn a_discarded_message_never_appears_and_a_sent_one_can_not_be_discarded() {
-    let node = Node::start().await;
-    let ada = Person::sign_up(&node.url, "ada").await;
+pub(crate) async fn a_discarded_message_never_appears_and_a_sent_one_can_not_be_discarded(setup: impl Setup) {
+    let ada = Person::sign_up(&setup.url(), "ada").await;
     let room = ada.create_room("general").await;
     let mut socket = ada.connect().await;
     socket.subscribe(room).await;
@@ -111,10 +104,8 @@ async fn a_discarded_message_never_appears_and_a_sent_one_can_not_be_discarded()
     assert_eq!(socket.until(room, 2).await, ["there", "last"]);
 }
 
-#[tokio::test]
-async fn a_send_that_can_not_be_is_refused_before_the_log() {
-    let node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+pub(crate) async fn a_send_that_can_not_be_is_refused_before_the_log(setup: impl Setup) {
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
     let room = ada.create_room("general").await;
     let mut socket = ada.connect().await;
     socket.subscribe(room).await;
@@ -129,11 +120,9 @@ async fn a_send_that_can_not_be_is_refused_before_the_log() {
     assert_eq!(socket.until(room, 1).await, [longest]);
 }
 
-#[tokio::test]
-async fn who_comes_back_gets_what_was_missed_once_whatever_the_tier() {
-    let mut node = Node::start().await;
-    let second = node.add_gateway("gateway-2").await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+pub(crate) async fn who_comes_back_gets_what_was_missed_once_whatever_the_tier(mut setup: impl Setup) {
+    let second = setup.second_url().await;
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
     let room = ada.create_room("general").await;
     bo.join(room).await;
     let mut a = ada.connect().await;
@@ -150,17 +139,16 @@ async fn who_comes_back_gets_what_was_missed_once_whatever_the_tier() {
             expected.push(text);
         }
         if lose_tail {
-            node.bus.empty();
+            setup.empty_bus().await;
         }
-        b = bo.at(if round % 2 == 0 { &second } else { &node.url }).resume(b).await;
+        let url = if round % 2 == 0 { second.clone() } else { setup.url() };
+        b = bo.at(&url).resume(b).await;
         assert_eq!(b.until(room, expected.len()).await, expected);
     }
 }
 
-#[tokio::test]
-async fn who_missed_too_much_gets_the_newest_page() {
-    let node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+pub(crate) async fn who_missed_too_much_gets_the_newest_page(setup: impl Setup) {
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
     let room = ada.create_room("general").await;
     bo.join(room).await;
     let mut b = bo.connect().await;
@@ -171,7 +159,7 @@ async fn who_missed_too_much_gets_the_newest_page() {
         assert!(matches!(a.send(room, &number.to_string()).await, Answer::Ack { .. }));
     }
     a.until(room, 1_005).await;
-    node.bus.empty();
+    setup.empty_bus().await;
     // The old connection has received them too: what counts is what the client says that it has.
     b.views.get_mut(&room).unwrap().rows.clear();
     let mut b = bo.resume(b).await;
@@ -181,10 +169,8 @@ async fn who_missed_too_much_gets_the_newest_page() {
     assert!(texts.len() <= 50);
 }
 
-#[tokio::test]
-async fn a_foreign_token_resumes_nothing() {
-    let node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+pub(crate) async fn a_foreign_token_resumes_nothing(setup: impl Setup) {
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
     let room = ada.create_room("general").await;
     let mut a = ada.connect().await;
     a.subscribe(room).await;
@@ -195,10 +181,8 @@ async fn a_foreign_token_resumes_nothing() {
     assert!(!stolen.came(|frame| matches!(frame, ServerFrame::Replay { .. } | ServerFrame::Frames { .. } | ServerFrame::Resync { .. })));
 }
 
-#[tokio::test]
-async fn history_pages_meet_without_hole_or_double() {
-    let mut node = Node::start().await;
-    let ada = Person::sign_up(&node.url, "ada").await;
+pub(crate) async fn history_pages_meet_without_hole_or_double(mut setup: impl Setup) {
+    let ada = Person::sign_up(&setup.url(), "ada").await;
     let room = ada.create_room("general").await;
     let mut socket = ada.connect().await;
     socket.subscribe(room).await;
@@ -207,7 +191,7 @@ async fn history_pages_meet_without_hole_or_double() {
         if number == 80 {
             socket.until(room, 81).await;
             // From here on the messages are only in the log and in the tail.
-            node.stop_persister().await;
+            setup.stop_persister().await;
         }
     }
     socket.until(room, 100).await;
@@ -241,10 +225,8 @@ async fn history_pages_meet_without_hole_or_double() {
     }
 }
 
-#[tokio::test]
-async fn leaving_ends_delivery_and_sign_out_ends_the_socket() {
-    let node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+pub(crate) async fn leaving_ends_delivery_and_sign_out_ends_the_socket(setup: impl Setup) {
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
     let room = ada.create_room("general").await;
     bo.join(room).await;
     let (mut a, mut b) = (ada.connect().await, bo.connect().await);
@@ -263,10 +245,8 @@ async fn leaving_ends_delivery_and_sign_out_ends_the_socket() {
     assert_eq!(b.until_closed().await, CloseCode::SessionEnded as u16);
 }
 
-#[tokio::test]
-async fn rooms_that_are_not_open_tell_that_something_happened() {
-    let node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+pub(crate) async fn rooms_that_are_not_open_tell_that_something_happened(setup: impl Setup) {
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
     let room = ada.create_room("general").await;
     bo.join(room).await;
     let mut a = ada.connect().await;
@@ -277,10 +257,8 @@ async fn rooms_that_are_not_open_tell_that_something_happened() {
     assert!(matches!(told, Some(ServerFrame::RoomActivity { room: told, seq: 1, .. }) if told == room), "{told:?}");
 }
 
-#[tokio::test]
-async fn a_sender_is_told_when_the_message_is_stored() {
-    let node = Node::start().await;
-    let ada = Person::sign_up(&node.url, "ada").await;
+pub(crate) async fn a_sender_is_told_when_the_message_is_stored(setup: impl Setup) {
+    let ada = Person::sign_up(&setup.url(), "ada").await;
     let room = ada.create_room("general").await;
     let mut socket = ada.connect().await;
     socket.subscribe(room).await;
@@ -291,11 +269,9 @@ async fn a_sender_is_told_when_the_message_is_stored() {
     assert!(page["items"].as_array().unwrap().iter().any(|item| item["body"] == "kept" && item["seq"] == 1));
 }
 
-#[tokio::test]
-async fn a_draining_gateway_sends_its_sockets_away_and_they_miss_nothing() {
-    let mut node = Node::start().await;
-    let second = node.add_gateway("gateway-2").await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&second, "bo").await);
+pub(crate) async fn a_draining_gateway_sends_its_sockets_away_and_they_miss_nothing(mut setup: impl Setup) {
+    let second = setup.second_url().await;
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&second, "bo").await);
     let room = ada.create_room("general").await;
     bo.join(room).await;
     let (mut a, mut b) = (ada.connect().await, bo.connect().await);
@@ -303,7 +279,7 @@ async fn a_draining_gateway_sends_its_sockets_away_and_they_miss_nothing() {
     b.subscribe(room).await;
     a.send(room, "one").await;
     b.send(room, "two").await;
-    node.drain_gateway(0).await;
+    setup.drain_first_gateway().await;
     assert!(a.wait_for(|frame| matches!(frame, ServerFrame::Drain { .. })).await.is_some());
     assert_eq!(a.until_closed().await, CloseCode::Drain as u16);
     b.send(room, "three").await;
@@ -311,10 +287,8 @@ async fn a_draining_gateway_sends_its_sockets_away_and_they_miss_nothing() {
     assert_eq!(a.until(room, 3).await, ["one", "two", "three"]);
 }
 
-#[tokio::test]
-async fn a_hundred_rooms_and_no_more() {
-    let node = Node::start().await;
-    let ada = Person::sign_up(&node.url, "ada").await;
+pub(crate) async fn a_hundred_rooms_and_no_more(setup: impl Setup) {
+    let ada = Person::sign_up(&setup.url(), "ada").await;
     let mut socket: Socket = ada.connect().await;
     let mut rooms = Vec::new();
     for number in 0..101 {

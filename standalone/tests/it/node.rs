@@ -19,6 +19,8 @@ use parley_persister::{Config as PersisterConfig, Persister};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
+use crate::setup::Setup;
+
 /// Everything of one deployment.
 pub(crate) struct Node {
     pub(crate) log: Arc<EmbeddedLog>,
@@ -79,4 +81,40 @@ impl Node {
         drain.cancel();
         tokio::time::timeout(Duration::from_secs(30), task).await.expect("a gateway drains in time").unwrap();
     }
+}
+
+impl Setup for Node {
+    fn url(&self) -> String {
+        self.url.clone()
+    }
+
+    async fn second_url(&mut self) -> String {
+        self.add_gateway("gateway-2").await
+    }
+
+    async fn empty_bus(&self) {
+        self.bus.empty();
+    }
+
+    async fn stop_persister(&mut self) {
+        Self::stop_persister(self).await;
+    }
+
+    async fn drain_first_gateway(&mut self) {
+        self.drain_gateway(0).await;
+    }
+}
+
+/// Each conversation on the embedded engines.
+mod talks {
+    macro_rules! on_a_node {
+        ($($name:ident,)*) => {
+            $(#[tokio::test]
+            async fn $name() {
+                crate::conversation::$name(crate::node::Node::start().await).await;
+            })*
+        };
+    }
+
+    crate::setup::conversations!(on_a_node);
 }
