@@ -79,6 +79,10 @@ test: web/dist/index.html ## All tests: Rust, web, browser; ends with one line t
 	@scripts/doctor test
 	@scripts/test rust web browser
 
+.PHONY: test-all
+test-all: test ## The same, and the long runs that it leaves out
+	cargo test --workspace -- --ignored
+
 .PHONY: test-unit
 test-unit: web/dist/index.html ## The tests that need no browser
 	@scripts/test rust web
