@@ -6,6 +6,8 @@ use parley_proto::{Cursor, PartitionId};
 use thiserror::Error;
 
 pub mod accounts;
+mod numbers;
+mod page;
 mod plan;
 pub mod postgres;
 pub mod projection;

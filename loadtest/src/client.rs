@@ -7,7 +7,7 @@ use parley_proto::{
     Cid, Cursor, ErrorCode, RoomId,
     wire::{ClientFrame, PROTOCOL_VERSION, Ref, Resume, RoomCursor, SUBPROTOCOL, ServerFrame},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -98,11 +98,7 @@ impl Account {
         let Credentials { user_name, password } = credentials;
         let body = serde_json::json!({"user_name": user_name, "password": password, "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-in")).json(&body).send().await?;
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(ClientError::Refused { path: "sign-in", status: status.as_u16(), problem: answer.json().await.unwrap_or_default() });
-        }
-        let Session { access_token } = answer.json().await?;
+        let Session { access_token } = accepted("sign-in", answer).await?;
         Ok(Self { url: url.to_owned(), access_token, http })
     }
 
@@ -117,11 +113,8 @@ impl Account {
             id: RoomId,
         }
         let answer = self.http.get(format!("{}/api/v1/rooms?limit=100", self.url)).bearer_auth(&self.access_token).send().await?;
-        let status = answer.status();
-        if !status.is_success() {
-            return Err(ClientError::Refused { path: "rooms", status: status.as_u16(), problem: answer.json().await.unwrap_or_default() });
-        }
-        Ok(answer.json::<Rooms>().await?.items.into_iter().map(|room| room.id).collect())
+        let rooms: Rooms = accepted("rooms", answer).await?;
+        Ok(rooms.items.into_iter().map(|room| room.id).collect())
     }
 
     /// A socket; with a memory it goes on where that ended.
@@ -265,6 +258,15 @@ impl Connection {
         }
         Ok(())
     }
+}
+
+/// What was asked for, unless it was refused.
+async fn accepted<T: DeserializeOwned>(path: &'static str, answer: reqwest::Response) -> Result<T, ClientError> {
+    let status = answer.status();
+    if status.is_success() {
+        return Ok(answer.json().await?);
+    }
+    Err(ClientError::Refused { path, status: status.as_u16(), problem: answer.json().await.unwrap_or_default() })
 }
 
 fn follow(room: RoomId, prev: Cursor, cursor: &Cursor) -> Result<(), ClientError> {

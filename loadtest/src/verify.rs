@@ -68,7 +68,7 @@ pub async fn verify(deployment: &Deployment, patience: Duration) -> anyhow::Resu
         expected.insert(*partition, folded);
     }
     report.checks.push(conservation(&log, &rows, &expected));
-    report.checks.extend(store::compare(&mut tx, &mut expected).await?);
+    report.checks.extend(store::compare(&mut tx, &expected).await?);
     tx.rollback().await?;
     // The bus is ahead of the store where people are talking: it is compared with the log as it is by now.
     for (partition, folded) in &mut expected {

@@ -50,7 +50,7 @@ pub(super) async fn outbox(tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
 }
 
 /// Compares every table that the log feeds with what it should hold.
-pub(super) async fn compare(tx: &mut PgConnection, expected: &mut BTreeMap<PartitionId, Expected>) -> Result<Vec<Check>, sqlx::Error> {
+pub(super) async fn compare(tx: &mut PgConnection, expected: &BTreeMap<PartitionId, Expected>) -> Result<Vec<Check>, sqlx::Error> {
     Ok(vec![
         messages(tx, expected).await?,
         marks(tx, expected).await?,

@@ -5,10 +5,10 @@ use std::time::Duration;
 use parley_cluster::cluster::Brokers;
 use tokio::time::{Instant, sleep};
 
-use crate::{talk::Talk, world::World};
-
-/// Live delivery: 5 s, times three.
-const LIVE: Duration = Duration::from_secs(15);
+use crate::{
+    talk::Talk,
+    world::{LIVE, World},
+};
 
 pub(crate) async fn one_of_three_is_lost() {
     let world = World::with_brokers(Brokers::Three).await;

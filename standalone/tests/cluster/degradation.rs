@@ -11,14 +11,11 @@ use uuid::Uuid;
 
 use crate::{
     client::{Answer, Person, Socket},
-    world::World,
+    world::{LIVE, World},
 };
 
 /// Every send is answered within 2 s (G2), times three.
 const ANSWERED: Duration = Duration::from_secs(6);
-
-/// Everything live again after a fault: 5 s (G14), times three.
-const LIVE: Duration = Duration::from_secs(15);
 
 /// Two people in a room, one at each gateway, who have talked.
 struct Scene {

@@ -6,15 +6,16 @@ use std::time::Duration;
 use parley_cluster::{process::ProcessId, product::Persister};
 use tokio::time::{Instant, sleep};
 
-use crate::{talk::Talk, world::World};
+use crate::{
+    talk::Talk,
+    world::{LIVE, World},
+};
 
 /// People talk for this long before and after.
 const A_WHILE: Duration = Duration::from_millis(1_500);
 
 /// Live delivery after one gateway was killed, counted from the kill: 2 s, times three.
 const GATEWAY_LIVE: Duration = Duration::from_secs(6);
-/// Live delivery after any other fault has ended: 5 s, times three.
-const LIVE: Duration = Duration::from_secs(15);
 
 /// Kills it in mid-traffic; supervision brings it back. The fault has ended when the replacement is ready.
 async fn kill(world: &World, name: &str) {

@@ -8,11 +8,12 @@ use parley_proto::{
 
 use super::{
     PostgresStore,
-    page::{cut, fetch_limit, id_edge},
+    page::id_edge,
     roster::{self, StoredMember},
 };
 use crate::store::{
     Direction, Page, PageRequest, StoreUnavailable,
+    page::{cut, fetch_limit},
     rooms::{Members, Membership, MembershipChange},
 };
 
@@ -98,7 +99,7 @@ impl Members for PostgresStore {
             let mut connection = self.statement().await?;
             let rows: Vec<StoredMember> = sqlx::query_as(sql).bind(room.0).bind(start).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
             connection.done().await?;
-            Ok(cut(page, rows, StoredMember::membership))
+            cut(page, rows, |row: StoredMember| Ok(row.membership()))
         })
         .await
     }

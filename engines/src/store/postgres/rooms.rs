@@ -8,12 +8,13 @@ use parley_proto::{
 
 use super::{
     PostgresStore,
-    page::{cut, edge, fetch_limit},
+    page::edge,
     roster::{self, StoredRoom},
     sql,
 };
 use crate::store::{
     Direction, Page, PageRequest, StoreUnavailable,
+    page::{cut, fetch_limit},
     rooms::{ActivityKey, DirectoryKey, NewRoom, Room, RoomCreated, Rooms},
 };
 
@@ -83,7 +84,7 @@ impl Rooms for PostgresStore {
             let rows: Vec<StoredRoom> =
                 sqlx::query_as(sql).bind(user.0).bind(number).bind(id).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
             connection.done().await?;
-            Ok(cut(page, rows, StoredRoom::room))
+            cut(page, rows, |row: StoredRoom| Ok(row.room()))
         })
         .await
     }
@@ -91,7 +92,7 @@ impl Rooms for PostgresStore {
     async fn public_rooms(&self, query: Option<&str>, page: &PageRequest<DirectoryKey>) -> Result<Page<Room>, StoreUnavailable> {
         let query = sql::fold_case(query.unwrap_or_default());
         if !sql::can_be_stored(&query) {
-            return Ok(cut(page, Vec::new(), StoredRoom::room));
+            return self.call(async { cut(page, Vec::new(), |row: StoredRoom| Ok(row.room())) }).await;
         }
         let pattern = sql::contains(&query);
         let start = page.start.map(|key| (-sql::int(key.members), key.room));
@@ -124,7 +125,7 @@ impl Rooms for PostgresStore {
             let rows: Vec<StoredRoom> =
                 sqlx::query_as(sql).persistent(false).bind(pattern).bind(number).bind(id).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
             connection.done().await?;
-            Ok(cut(page, rows, StoredRoom::room))
+            cut(page, rows, |row: StoredRoom| Ok(row.room()))
         })
         .await
     }

@@ -8,9 +8,10 @@ use parley_proto::{
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{PostgresStore, next_of, page::fetch_limit, sql};
+use super::{PostgresStore, next_of, sql};
 use crate::store::{
     Snapshot, StoreUnavailable,
+    page::fetch_limit,
     timeline::{Changes, Rows, RowsAt, Timeline},
 };
 

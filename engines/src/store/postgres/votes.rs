@@ -5,14 +5,10 @@ use parley_proto::{MessageId, RoomId, UnixMillis, UserId, item::Item, notice::Ch
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::{
-    PostgresStore, next_of,
-    page::{cut, fetch_limit, id_edge},
-    sql,
-    timeline::MessageRow,
-};
+use super::{PostgresStore, next_of, page::id_edge, sql, timeline::MessageRow};
 use crate::store::{
     Direction, Page, PageRequest, Snapshot, StoreUnavailable,
+    page::{cut, fetch_limit},
     plan::{shown, vote_value},
     votes::{ChangedQuery, ChangedTallies, Vote, Votes},
 };
@@ -112,7 +108,7 @@ impl Votes for PostgresStore {
             let mut connection = self.statement().await?;
             let rows: Vec<(Uuid, i64)> = sqlx::query_as(sql).bind(message.0).bind(start).bind(fetch_limit(page.limit)).fetch_all(&mut *connection).await?;
             connection.done().await?;
-            Ok(cut(page, rows, |(user, value)| Vote { user: UserId(user), value: vote_value(value) }))
+            cut(page, rows, |(user, value)| Ok(Vote { user: UserId(user), value: vote_value(value) }))
         })
         .await
     }

@@ -8,12 +8,12 @@ use parley_proto::{
 
 use super::{
     BATCH_DEADLINE, SqliteStore, call,
-    rooms::{cut, fetch_limit},
     roster::{self, StoredMember},
     sql, within,
 };
 use crate::store::{
     Direction, Page, PageRequest, StoreUnavailable,
+    page::{cut, fetch_limit},
     rooms::{Members, Membership, MembershipChange},
 };
 

@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
-use parley_proto::{Cursor, PartitionId, Position};
+use parley_proto::PartitionId;
 use uuid::Uuid;
+
+pub(super) use crate::store::numbers::{count, cursor, fold_case, int, position};
 
 /// Above every id in an order of blobs.
 pub(super) const ABOVE_ALL_IDS: &[u8] = &[0xFF; 17];
@@ -18,26 +20,6 @@ pub(super) fn blob(id: Uuid) -> Vec<u8> {
 /// An id as SQLite kept it.
 pub(super) fn uuid(blob: &[u8]) -> Result<Uuid, sqlx::Error> {
     Uuid::from_slice(blob).map_err(|error| sqlx::Error::Decode(error.into()))
-}
-
-/// Numbers of ours are below 2⁵³, so nothing is lost.
-pub(super) fn int(number: u64) -> i64 {
-    number.cast_signed()
-}
-
-/// A count as SQLite kept it.
-pub(super) fn count(number: i64) -> u64 {
-    number.max(0).cast_unsigned()
-}
-
-/// A cursor as SQLite kept it.
-pub(super) fn cursor(number: i64) -> Cursor {
-    Cursor(count(number))
-}
-
-/// A position as SQLite kept it.
-pub(super) fn position(number: i64) -> Position {
-    Position(count(number))
 }
 
 /// A partition as SQLite kept it.
@@ -70,9 +52,4 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
     }
     text
-}
-
-/// Lower case by Unicode's rules: SQLite's own knows only ASCII.
-pub(super) fn fold_case(text: &str) -> String {
-    text.to_lowercase()
 }

@@ -7,9 +7,10 @@ use parley_proto::{
 };
 use sqlx::SqliteConnection;
 
-use super::{SqliteStore, call, next_of, rooms::fetch_limit, sql};
+use super::{SqliteStore, call, next_of, sql};
 use crate::store::{
     Snapshot, StoreUnavailable,
+    page::fetch_limit,
     timeline::{Changes, Rows, RowsAt, Timeline},
 };
 

@@ -4,14 +4,10 @@ use async_trait::async_trait;
 use parley_proto::{MessageId, RoomId, UnixMillis, UserId, item::Item, notice::ChangedTally, wire::Tally};
 use sqlx::SqliteConnection;
 
-use super::{
-    SqliteStore, call, next_of,
-    rooms::{cut, fetch_limit},
-    sql,
-    timeline::MessageRow,
-};
+use super::{SqliteStore, call, next_of, sql, timeline::MessageRow};
 use crate::store::{
     Direction, Page, PageRequest, Snapshot, StoreUnavailable,
+    page::{cut, fetch_limit},
     plan::{shown, vote_value},
     votes::{ChangedQuery, ChangedTallies, Vote, Votes},
 };
