@@ -99,7 +99,9 @@ impl Nginx {
 
     /// From now on it balances over these; open sockets stay where they are for up to 30 s.
     pub fn set_gateways(&self, gateways: &[SocketAddr]) -> Result<(), ClusterError> {
-        files::write(&self.conf.join("instance/gateways.conf"), &instance::gateways(gateways))?;
+        for (name, text) in instance::gateways(gateways) {
+            files::write(&self.conf.join("instance").join(name), &text)?;
+        }
         let pid = self.service.pid().ok_or_else(|| ClusterError::NotRunning { name: "nginx".to_owned() })?;
         if let Some(master) = process::ProcessId::of(pid) {
             master.signal(Signal::HUP);

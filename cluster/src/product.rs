@@ -65,7 +65,7 @@ impl Product {
     /// Starts a persister; it need not serve yet.
     pub fn persister(&self, folder: &Path, name: &str, port: PortLease) -> Result<Persister, ClusterError> {
         let admin = port.addr();
-        let spec = self.process(folder, name, "persister", admin, std::iter::empty())?;
+        let spec = self.process(folder, name, "persister", admin, std::iter::once(("PARLEY_PERSISTER_NAME".to_owned(), name.to_owned())))?;
         Ok(Persister { service: Service::start(spec)?, admin, _port: port })
     }
 

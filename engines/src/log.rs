@@ -1,6 +1,7 @@
 //! The log port: partitions of records, each with dense offsets.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     pin::Pin,
     task::{Context, Poll},
@@ -10,7 +11,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use parley_proto::{Cursor, PartitionId, Position, RoomId};
 use thiserror::Error;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 pub mod embedded;
 pub mod folding;
@@ -93,6 +94,10 @@ pub trait LogWriter: Send + Sync + std::fmt::Debug {
     fn enqueue(&self, partition: PartitionId, room: RoomId, record: Bytes) -> Result<Receipt, EnqueueError>;
 }
 
+/// A process' part of the partitions; `None` while the engine has not told, or can't say any more. For a moment two processes may hold the same one, or nobody:
+/// whoever works by it must be right in both cases. It is given back when the last receiver is dropped.
+pub type Share = Option<BTreeSet<PartitionId>>;
+
 /// The reading side.
 #[async_trait]
 pub trait LogReader: Send + Sync + std::fmt::Debug {
@@ -104,6 +109,9 @@ pub trait LogReader: Send + Sync + std::fmt::Debug {
 
     /// The records from `from` on, in order, without a hole; none only if `from` is the end.
     async fn read(&self, partition: PartitionId, from: Cursor, max: ReadMax) -> Result<Vec<LogRecord>, LogError>;
+
+    /// Joins those who share the log's partitions among themselves, and tells which of them are this process' own.
+    fn share(&self) -> watch::Receiver<Share>;
 
     /// Follows the partition from `from` on.
     fn follow(&self, partition: PartitionId, from: Cursor) -> Box<dyn LogFollower>;

@@ -3,6 +3,7 @@
 //! This task reads frames, hands requests on and writes the outbox; it knows nothing of rooms. Whatever takes time runs beside it.
 
 mod context;
+mod departure;
 mod requests;
 mod resume;
 mod tallies;
@@ -30,6 +31,7 @@ use crate::{
 };
 pub(crate) use context::Shared;
 pub use context::{Caller, SocketLimits, Sockets};
+use departure::{Departure, Step};
 use requests::{Requests, Signed};
 
 /// Frames that are not understood before the socket is closed.
@@ -183,8 +185,7 @@ impl Connection {
         let mut look = tokio::time::interval_at(Instant::now() + CURSORS_LOOK, CURSORS_LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gone_at: Option<Instant> = None;
-        let drain = self.signed.shared.drain.clone();
-        let mut draining = false;
+        let mut departure = Departure::Stays(self.signed.shared.drain.clone());
         loop {
             let silence = async {
                 match gone_at {
@@ -230,12 +231,16 @@ impl Connection {
                     }
                 }
                 () = silence => return Some(CloseCode::GoingAway),
-                () = drain.cancelled(), if !draining => {
-                    draining = true;
-                    let spread = u64::try_from(self.signed.shared.limits.drain_spread.as_millis()).unwrap_or(u64::MAX);
-                    self.signed.tell_cursors();
-                    self.outbox.send(&ServerFrame::Drain { reconnect_after_ms: rand::random_range(0..=spread) });
-                    self.outbox.close(CloseCode::Drain);
+                step = departure.step() => match step {
+                    Step::Tell => {
+                        let slot = departure.slot(self.signed.shared.hub.sockets());
+                        self.signed.tell_cursors();
+                        self.outbox.send(&ServerFrame::Drain { reconnect_after_ms: u64::try_from(slot.as_millis()).unwrap_or(u64::MAX) });
+                    }
+                    Step::Close => {
+                        departure = Departure::Left;
+                        self.outbox.close(CloseCode::Drain);
+                    }
                 }
             }
         }

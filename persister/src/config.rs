@@ -13,7 +13,7 @@ pub struct Config {
     pub batch_age_max: Duration,
     /// Between two ticks that tell the gateways where the store is.
     pub tick_interval: Duration,
-    /// Between two looks into an idle outbox; [`crate::Persister::nudge`] looks at once.
+    /// Between two looks into the outbox.
     pub outbox_interval: Duration,
     /// How long an outbox row's append may take to be reported.
     pub append_deadline: Duration,

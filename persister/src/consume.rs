@@ -51,8 +51,8 @@ impl From<Stopped> for Interrupted {
     }
 }
 
-/// What the tasks of a persister share.
-#[derive(Debug)]
+/// What the tasks of a persister share. A partition's own has a `shutdown` of its own.
+#[derive(Debug, Clone)]
 pub(crate) struct Shared {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) bus: Arc<dyn Bus>,

@@ -13,6 +13,7 @@ const COMMIT_SECONDS: &str = "parley_persister_commit_seconds";
 const VOTE_ROWS: &str = "parley_persister_vote_rows_total";
 const TALLY_ROWS: &str = "parley_persister_tally_rows_total";
 const LAG_RECORDS: &str = "parley_persister_lag_records";
+const SHARE_PARTITIONS: &str = "parley_persister_share_partitions";
 const STOPPED_PARTITIONS: &str = "parley_persister_stopped_partitions";
 const RETRIES: &str = "parley_persister_retries_total";
 const MOVED: &str = "parley_persister_moved_total";
@@ -26,6 +27,7 @@ pub fn describe() {
     describe_counter!(VOTE_ROWS, Unit::Count, "Rows of votes written; several votes of a person on a message in one transaction are one row.");
     describe_counter!(TALLY_ROWS, Unit::Count, "Rows of tallies written: one per message and transaction, however many voted.");
     describe_gauge!(LAG_RECORDS, Unit::Count, "Records in the log that are not in the store yet, by partition.");
+    describe_gauge!(SHARE_PARTITIONS, Unit::Count, "Partitions that are this process' own; over all processes each partition is somebody's.");
     describe_gauge!(STOPPED_PARTITIONS, Unit::Count, "Partitions that stopped with an alarm and wait for an operator.");
     describe_counter!(RETRIES, Unit::Count, "Tries after which the log or the store was away.");
     describe_counter!(MOVED, Unit::Count, "Batches thrown away because another persister had been there.");
@@ -54,6 +56,10 @@ pub(crate) fn committed(committed: &Committed, took: Duration) {
 
 pub(crate) fn lag(partition: PartitionId, records: u64) {
     gauge!(LAG_RECORDS, "partition" => partition.to_string()).set(records as f64);
+}
+
+pub(crate) fn share(partitions: usize) {
+    gauge!(SHARE_PARTITIONS).set(partitions as f64);
 }
 
 pub(crate) fn stopped(partitions: usize) {

@@ -1,7 +1,5 @@
 //! What the gateways are told: a notice after each commit, and a tick that says where the store is.
 
-use std::sync::Arc;
-
 use parley_engines::bus::{Bus, Channel};
 use parley_proto::notice::Notice;
 use tokio::time::{MissedTickBehavior, interval, timeout};
@@ -19,8 +17,8 @@ pub(crate) async fn send(bus: &dyn Bus, notice: &Notice) {
     }
 }
 
-/// Each second: every partition's `next` as just read from the store, and how far it lags behind the log.
-pub(crate) async fn tick(shared: Arc<Shared>) {
+/// Each second: the `next` of each partition of the share, as just read from the store, and how far it lags behind the log.
+pub(crate) async fn tick(shared: Shared) {
     let mut ticks = interval(shared.config.tick_interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -38,7 +36,7 @@ async fn tick_once(shared: &Shared) {
         Ok(states) => states,
         Err(error) => return tracing::debug!(%error, "no tick: the store is away"),
     };
-    for state in states {
+    for state in states.into_iter().filter(|state| shared.status.has(state.partition)) {
         let next = state.next;
         send(&*shared.bus, &Notice::tick(state.partition, next)).await;
         if let Ok(end) = shared.log.end(state.partition).await {

@@ -125,8 +125,9 @@ impl From<StoreUnavailable> for Interrupted {
 impl From<LogError> for Interrupted {
     fn from(error: LogError) -> Self {
         match error {
-            LogError::Unavailable(_) => Self::retry(error),
-            LogError::OutOfRange { .. } | LogError::NoPartition(_) => Stopped::OutOfRange(error).into(),
+            // A partition that was just added may be this process' share before its log knows of it.
+            LogError::Unavailable(_) | LogError::NoPartition(_) => Self::retry(error),
+            LogError::OutOfRange { .. } => Stopped::OutOfRange(error).into(),
         }
     }
 }

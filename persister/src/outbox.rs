@@ -4,7 +4,11 @@
 //! duplicate. The next row is handed over only when the log reported the one before it within the window of its floor; anything else starts again
 //! from a new snapshot.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use parley_engines::{log::Appended, store::projection::OutboxRow};
 use parley_proto::{Body, Cursor, Kind, PartitionId, Position, Record, WINDOW, check::check_record, codec::encode};
@@ -20,34 +24,60 @@ const ROWS: usize = 256;
 /// How long rows that were appended may take to come back; after it they are appended again, as duplicates.
 const RETURN_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Empties the partition's outbox into the log until the process ends or the partition stops.
-pub(crate) async fn run(shared: Arc<Shared>, partition: PartitionId, nudge: Arc<Notify>) {
-    let ended = async {
-        let _ = shared.status.watch(partition).wait_for(|status| matches!(status, PartitionStatus::Stopped(_))).await;
-    };
-    tokio::select! {
-        () = shared.shutdown.cancelled() => {}
-        () = ended => {}
-        () = pump(&shared, partition, &nudge) => {}
+/// Wakes those whose partition has rows.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Looks(Arc<Mutex<BTreeMap<PartitionId, Arc<Notify>>>>);
+
+impl Looks {
+    /// What wakes the work on this partition.
+    pub(crate) fn of(&self, partition: PartitionId) -> Arc<Notify> {
+        Arc::clone(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(partition).or_default())
     }
 }
 
-async fn pump(shared: &Shared, partition: PartitionId, nudge: &Notify) {
+/// Looks for rows again and again: one question, however many partitions there are.
+pub(crate) async fn look(shared: Shared, looks: Looks) {
     let mut backoff = Backoff::new(&shared.config);
-    let mut status = shared.status.watch(partition);
-    // Not before its genesis is in the log.
-    let _ = status.wait_for(|status| matches!(status, PartitionStatus::Running { .. })).await;
-    loop {
-        match append_snapshot(shared, partition).await {
-            Ok(None) => {
-                tokio::select! {
-                    () = nudge.notified() => {}
-                    () = sleep(shared.config.outbox_interval) => {}
+    let looking = async {
+        loop {
+            match shared.store.outbox_partitions().await {
+                Ok(partitions) => {
+                    backoff.reset();
+                    partitions.into_iter().filter(|partition| shared.status.has(*partition)).for_each(|partition| looks.of(partition).notify_one());
+                    sleep(shared.config.outbox_interval).await;
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the outbox can't be seen");
+                    backoff.pause().await;
                 }
             }
+        }
+    };
+    tokio::select! {
+        () = shared.shutdown.cancelled() => {}
+        () = looking => {}
+    }
+}
+
+/// Empties the partition's outbox into the log until its work ends or the partition stops.
+pub(crate) async fn run(shared: Arc<Shared>, partition: PartitionId, look: Arc<Notify>) {
+    tokio::select! {
+        () = shared.shutdown.cancelled() => {}
+        () = shared.status.until(partition, |status| matches!(status, PartitionStatus::Stopped(_))) => {}
+        () = pump(&shared, partition, &look) => {}
+    }
+}
+
+async fn pump(shared: &Shared, partition: PartitionId, look: &Notify) {
+    let mut backoff = Backoff::new(&shared.config);
+    // Not before its genesis is in the log.
+    shared.status.until(partition, |status| matches!(status, PartitionStatus::Running { .. })).await;
+    loop {
+        match append_snapshot(shared, partition).await {
+            Ok(None) => look.notified().await,
             Ok(Some(last)) => {
                 backoff.reset();
-                let returned = status.wait_for(|status| matches!(status, PartitionStatus::Running { next } if *next > last.at()));
+                let returned = shared.status.until(partition, |status| matches!(status, PartitionStatus::Running { next } if *next > last.at()));
                 let _ = timeout(RETURN_DEADLINE, returned).await;
             }
             Err(error) => {

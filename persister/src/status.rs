@@ -1,6 +1,9 @@
 //! How each partition is doing: for readiness, alarms, and the outbox, which waits for what it appended to come back.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use parley_engines::log::LogError;
 use parley_proto::{Cursor, PartitionId, Position};
@@ -35,51 +38,83 @@ pub enum PartitionStatus {
     Stopped(Stopped),
 }
 
-/// All partitions' states; clones see the same.
+/// The states of the partitions that are this process' share; clones see the same.
 #[derive(Debug, Clone)]
-pub struct PersisterStatus(Arc<Vec<watch::Sender<PartitionStatus>>>);
+pub struct PersisterStatus(Arc<watch::Sender<Option<BTreeMap<PartitionId, PartitionStatus>>>>);
 
 impl PersisterStatus {
-    pub(crate) fn new(partitions: u16) -> Self {
-        Self(Arc::new((0..partitions).map(|_| watch::Sender::new(PartitionStatus::Opening)).collect()))
+    /// Of a process that has no share yet.
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(watch::Sender::new(None)))
     }
 
+    /// From now on these are the share; states of those that it keeps stay.
+    pub(crate) fn share(&self, share: Option<&BTreeSet<PartitionId>>) {
+        self.0.send_modify(|held| {
+            let before = held.take().unwrap_or_default();
+            *held = share.map(|share| {
+                let state = |partition: &PartitionId| before.get(partition).cloned().unwrap_or(PartitionStatus::Opening);
+                share.iter().map(|partition| (*partition, state(partition))).collect()
+            });
+        });
+        metrics::share(self.partitions().len());
+        metrics::stopped(self.stopped().len());
+    }
+
+    /// Says nothing of a partition that is not the share any more.
     pub(crate) fn set(&self, partition: PartitionId, status: PartitionStatus) {
-        let changed = self.0[usize::from(partition.0)].send_replace(status.clone()) != status;
+        let changed = self.0.send_if_modified(|held| match held.as_mut().and_then(|held| held.get_mut(&partition)) {
+            Some(known) if *known != status => {
+                *known = status;
+                true
+            }
+            _ => false,
+        });
         if changed {
             metrics::stopped(self.stopped().len());
         }
     }
 
-    pub(crate) fn watch(&self, partition: PartitionId) -> watch::Receiver<PartitionStatus> {
-        self.0[usize::from(partition.0)].subscribe()
+    /// Waits until the partition's state is such.
+    pub(crate) async fn until(&self, partition: PartitionId, is_such: impl Fn(&PartitionStatus) -> bool) {
+        self.wait_for(|held| held.get(&partition).is_some_and(&is_such)).await;
     }
 
-    /// Every partition's state, in order.
-    pub fn partitions(&self) -> Vec<PartitionStatus> {
-        self.0.iter().map(|partition| partition.borrow().clone()).collect()
+    /// Whether the partition is the share.
+    pub(crate) fn has(&self, partition: PartitionId) -> bool {
+        self.0.borrow().as_ref().is_some_and(|held| held.contains_key(&partition))
+    }
+
+    /// The share, and the state of each.
+    pub fn partitions(&self) -> BTreeMap<PartitionId, PartitionStatus> {
+        self.0.borrow().clone().unwrap_or_default()
     }
 
     /// The partitions that wait for an operator, each with the reason: one of these makes the process not healthy.
     pub fn stopped(&self) -> Vec<(PartitionId, Stopped)> {
-        let numbered = (0..).map(PartitionId).zip(self.0.iter());
-        numbered
-            .filter_map(|(partition, status)| match &*status.borrow() {
-                PartitionStatus::Stopped(reason) => Some((partition, reason.clone())),
-                _ => None,
-            })
-            .collect()
+        let stopped = |(partition, status)| match status {
+            PartitionStatus::Stopped(reason) => Some((partition, reason)),
+            _ => None,
+        };
+        self.partitions().into_iter().filter_map(stopped).collect()
     }
 
-    /// Whether every partition follows its log.
+    /// Whether this process has been given a share, which may be empty, and follows all of it.
     pub fn is_ready(&self) -> bool {
-        self.0.iter().all(|partition| matches!(&*partition.borrow(), PartitionStatus::Running { .. }))
+        self.0.borrow().as_ref().is_some_and(follows_all)
     }
 
-    /// Waits until every partition follows its log. Never returns while one is stopped.
+    /// Waits until this process is ready. Never returns while a partition is stopped.
     pub async fn ready(&self) {
-        for partition in self.0.iter() {
-            let _ = partition.subscribe().wait_for(|status| matches!(status, PartitionStatus::Running { .. })).await;
-        }
+        self.wait_for(follows_all).await;
     }
+
+    async fn wait_for(&self, is_such: impl Fn(&BTreeMap<PartitionId, PartitionStatus>) -> bool) {
+        // The sender lives as long as this does.
+        let _ = self.0.subscribe().wait_for(|held| held.as_ref().is_some_and(&is_such)).await;
+    }
+}
+
+fn follows_all(held: &BTreeMap<PartitionId, PartitionStatus>) -> bool {
+    held.values().all(|status| matches!(status, PartitionStatus::Running { .. }))
 }

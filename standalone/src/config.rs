@@ -82,8 +82,15 @@ impl Config {
         );
         let folder = env.parse("PARLEY_DATA_DIR", ".parley".to_owned(), "the folder of log.db, store.db and token.key; one process has it");
         let folder = PathBuf::from(folder);
-        let log_url =
+        let mut log_url =
             env.parse("PARLEY_LOG_URL", LogUrl::Embedded, "the log's engine: embedded:, kafka://hosts/topic or kafka+ssl://user:password@hosts/topic");
+        let persister_name = env.optional::<String>(
+            "PARLEY_PERSISTER_NAME",
+            "this persister's name, each its own: started again under it, it has its partitions at once; without one others take them over after 6 s",
+        );
+        if let LogUrl::Kafka(kafka) = &mut log_url {
+            kafka.member_name = persister_name;
+        }
         let bus_url = env.parse("PARLEY_BUS_URL", BusUrl::Embedded, "the bus' engine: embedded:, redis://host or rediss://user:password@host");
         let store = env.optional::<StoreUrl>(
             "PARLEY_STORE_URL",

@@ -1,4 +1,4 @@
-//! The engines with a persister on them: what both the server and the importer are made of.
+//! The engines with a persister on them, this process' own or somebody else's: what both the server and the importer are made of.
 
 use std::time::Duration;
 
@@ -12,11 +12,12 @@ use crate::{config::Config, engines::Engines};
 /// Between two looks whether the store has what the log has.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// Opened engines, and the persister that follows their log.
+/// Opened engines whose log is followed by a persister.
 #[derive(Debug)]
 pub(crate) struct Running {
     pub(crate) engines: Engines,
-    persister: Persister,
+    /// `None` where others persist.
+    persister: Option<Persister>,
     stop: CancellationToken,
 }
 
@@ -38,11 +39,17 @@ impl Running {
     pub(crate) fn start(engines: Engines, config: &Config) -> Self {
         let stop = CancellationToken::new();
         let persister = Persister::start(engines.log.clone(), engines.bus.clone(), engines.store.clone(), config.persister.clone(), stop.clone());
-        Self { engines, persister, stop }
+        Self { engines, persister: Some(persister), stop }
     }
 
-    pub(crate) fn status(&self) -> PersisterStatus {
-        self.persister.status()
+    /// Others persist: a process that comes and goes would only move partitions to and fro.
+    pub(crate) fn beside_others(engines: Engines) -> Self {
+        Self { engines, persister: None, stop: CancellationToken::new() }
+    }
+
+    /// Of this process' own persister.
+    pub(crate) fn status(&self) -> Option<PersisterStatus> {
+        self.persister.as_ref().map(Persister::status)
     }
 
     /// Where the log ends and how far the store is.
@@ -59,7 +66,7 @@ impl Running {
     pub(crate) async fn caught_up(&self) -> anyhow::Result<()> {
         loop {
             self.check_stopped()?;
-            if self.status().is_ready() && self.progress().await?.lag() == 0 {
+            if self.status().is_none_or(|status| status.is_ready()) && self.progress().await?.lag() == 0 {
                 return Ok(());
             }
             tokio::time::sleep(LOOK).await;
@@ -79,7 +86,7 @@ impl Running {
 
     /// Fails where a partition has stopped: what waits for the persister would wait for ever.
     pub(crate) fn check_stopped(&self) -> anyhow::Result<()> {
-        let stopped = self.status().stopped();
+        let stopped = self.status().map(|status| status.stopped()).unwrap_or_default();
         ensure!(stopped.is_empty(), "the persister has stopped: {}", name_stopped(&stopped));
         Ok(())
     }
@@ -87,7 +94,9 @@ impl Running {
     /// Ends the persister, then closes the engines.
     pub(crate) async fn end(self) {
         self.stop.cancel();
-        self.persister.finished().await;
+        if let Some(persister) = self.persister {
+            persister.finished().await;
+        }
         self.engines.close().await;
     }
 }

@@ -11,7 +11,11 @@ use parley_runtime::shutdown::Shutdown;
 use tokio::time::Instant;
 
 use self::{rooms::DemoRoom, source::Source};
-use crate::{config::Config, engines::Engines, running::Running};
+use crate::{
+    config::Config,
+    engines::{self, Engines},
+    running::Running,
+};
 
 mod append;
 mod ids;
@@ -44,7 +48,11 @@ pub(crate) async fn seed_demo(config: Config, options: &SeedOptions) -> anyhow::
     shutdown.on_signals()?;
     let started = Instant::now();
     let source = source::open(&options.file, options.messages)?;
-    let running = Running::start(Engines::open(&config).await?, &config);
+    let engines = Engines::open(&config).await?;
+    let running = match engines::ensure_shared(&config) {
+        Ok(()) => Running::beside_others(engines),
+        Err(_) => Running::start(engines, &config),
+    };
     let seeded = tokio::select! {
         seeded = seed(&running, &source, options.talkers.as_ref()) => seeded,
         () = shutdown.soft().cancelled() => bail!("stopped; seed again, and it goes on where it was"),

@@ -105,7 +105,9 @@ impl Backend {
             return Self::Engines(engines);
         }
         let running = Running::start(engines, config);
-        tokio::spawn(watch_persister(running.status(), readiness.part("persister")));
+        if let Some(status) = running.status() {
+            tokio::spawn(watch_persister(status, readiness.part("persister")));
+        }
         Self::Persisted(running)
     }
 

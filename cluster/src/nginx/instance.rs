@@ -18,12 +18,16 @@ pub(super) fn http(trusted_proxies: &[String]) -> String {
     folders.chain(trusted).collect()
 }
 
-/// The upstream's servers.
-pub(super) fn gateways(gateways: &[SocketAddr]) -> String {
+/// The servers of both upstreams: for requests, and for sockets.
+pub(super) fn gateways(gateways: &[SocketAddr]) -> [(&'static str, String); 2] {
+    [("gateways.conf", servers(gateways, "max_fails=1 fail_timeout=1s")), ("socket-gateways.conf", servers(gateways, "max_fails=0"))]
+}
+
+fn servers(gateways: &[SocketAddr], parameters: &str) -> String {
     let mut text = String::new();
     for gateway in gateways {
         // Writing into a String can't fail.
-        let _ = writeln!(text, "server {gateway} max_fails=1 fail_timeout=1s;");
+        let _ = writeln!(text, "server {gateway} {parameters};");
     }
     if text.is_empty() {
         // An upstream without servers is refused at the start; one that is down answers 503.
@@ -38,11 +42,7 @@ pub(super) fn server(listen: SocketAddr, web_dir: &Path) -> String {
 }
 
 /// All of them, by name.
-pub(super) fn files(config: &NginxConfig, listen: SocketAddr, web_dir: &Path) -> [(&'static str, String); 4] {
-    [
-        ("main.conf", main()),
-        ("http.conf", http(&config.trusted_proxies)),
-        ("gateways.conf", gateways(&config.gateways)),
-        ("server.conf", server(listen, web_dir)),
-    ]
+pub(super) fn files(config: &NginxConfig, listen: SocketAddr, web_dir: &Path) -> impl Iterator<Item = (&'static str, String)> {
+    let own = [("main.conf", main()), ("http.conf", http(&config.trusted_proxies)), ("server.conf", server(listen, web_dir))];
+    own.into_iter().chain(gateways(&config.gateways))
 }

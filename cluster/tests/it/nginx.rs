@@ -101,6 +101,30 @@ async fn a_socket_passes_both_ways() {
     }
 }
 
+/// Gateways are replaced one after the other, and nobody asks for anything but sockets.
+#[tokio::test]
+async fn sockets_are_taken_at_once_by_a_gateway_that_came_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (Upstream::start("one").await, Upstream::start("two").await);
+    let nginx = nginx(folder.path(), &[&one, &two]).await;
+    let connect = async || tokio_tungstenite::connect_async(format!("ws://{}/api/v1/socket", nginx.addr())).await;
+    let mut sockets = Vec::new();
+    let addr = one.addr;
+    drop(one);
+    for _ in 0..8 {
+        sockets.push(connect().await.expect("the other one takes it"));
+    }
+    let one = Upstream::start_at("one", addr).await;
+    // Beyond the time after which NGINX looks at a failed server again.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    sockets.push(connect().await.unwrap());
+    drop(two);
+    for _ in 0..8 {
+        sockets.push(connect().await.expect("the one that came back takes it"));
+    }
+    drop(one);
+}
+
 #[tokio::test]
 async fn a_client_cannot_choose_its_address() {
     let spoofed = [("X-Forwarded-For", "6.6.6.6"), ("X-Forwarded-For", "7.7.7.7"), ("X-Real-IP", "6.6.6.6"), ("Forwarded", "for=6.6.6.6")];

@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use self::{queue::Queue, writer::Writer};
-use super::{EnqueueError, LogError, LogFollower, LogReader, LogRecord, LogWriter, ReadMax, Receipt};
+use super::{EnqueueError, LogError, LogFollower, LogReader, LogRecord, LogWriter, ReadMax, Receipt, Share};
 use crate::folder_lock::{FolderLock, FolderLockError};
 
 mod queue;
@@ -167,6 +167,11 @@ impl LogReader for EmbeddedLog {
 
     async fn read(&self, partition: PartitionId, from: Cursor, max: ReadMax) -> Result<Vec<LogRecord>, LogError> {
         self.shared.read(partition, from, max).await
+    }
+
+    /// All of them: one process has the log.
+    fn share(&self) -> watch::Receiver<Share> {
+        watch::channel(Some((0..self.partitions()).map(PartitionId).collect())).1
     }
 
     fn follow(&self, partition: PartitionId, from: Cursor) -> Box<dyn LogFollower> {

@@ -1,6 +1,6 @@
 //! The log in one topic of Kafka: partition = partition, position = offset (epoch 0), key = room.
 //!
-//! One idempotent producer per process; readers assign themselves partitions and offsets and join no group. Offsets are never stored there and never reset: a
+//! One idempotent producer per process; readers assign themselves partitions and offsets. Who persists what is a consumer group's business, which reads nothing. Offsets are never stored there and never reset: a
 //! position that the brokers don't have is an error. The log's id is not here: it is in each partition's first record and in the store.
 
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use parley_proto::{Cursor, PartitionId, RoomId};
 use thiserror::Error;
 use tokio::{
-    sync::Semaphore,
+    sync::{Semaphore, watch},
     time::{Instant, timeout_at},
 };
 
@@ -24,13 +24,14 @@ pub use self::{
     config::{KafkaConfig, KafkaUrlError, Security},
     topic::TopicPlan,
 };
-use super::{EnqueueError, LogError, LogFollower, LogReader, LogRecord, LogWriter, ReadMax, Receipt};
+use super::{EnqueueError, LogError, LogFollower, LogReader, LogRecord, LogWriter, ReadMax, Receipt, Share};
 
 mod appender;
 mod bounds;
 mod config;
 mod context;
 mod follower;
+mod group;
 mod in_flight;
 mod readings;
 mod topic;
@@ -127,6 +128,10 @@ impl LogReader for KafkaLog {
 
     async fn read(&self, partition: PartitionId, from: Cursor, max: ReadMax) -> Result<Vec<LogRecord>, LogError> {
         self.shared.read(partition, from, max).await
+    }
+
+    fn share(&self) -> watch::Receiver<Share> {
+        group::join(&self.shared.config)
     }
 
     fn follow(&self, partition: PartitionId, from: Cursor) -> Box<dyn LogFollower> {

@@ -137,6 +137,9 @@ pub trait Projection: Send + Sync + std::fmt::Debug {
     /// dead letters, deleted outbox rows (a `system` record's cid is its outbox row's id), outcome counters, last hash. All or nothing.
     async fn commit(&self, batch: &Batch) -> Result<Committed, CommitError>;
 
+    /// The partitions that have rows in the outbox, in any order.
+    async fn outbox_partitions(&self) -> Result<Vec<PartitionId>, StoreUnavailable>;
+
     /// The oldest outbox rows of the partition, in commit order.
     async fn outbox(&self, partition: PartitionId, limit: usize) -> Result<Snapshot<Vec<OutboxRow>>, StoreUnavailable>;
 

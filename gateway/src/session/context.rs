@@ -43,19 +43,11 @@ pub struct SocketLimits {
     pub requests: usize,
     /// A socket that takes nothing for this long is closed as too slow.
     pub write_deadline: Duration,
-    /// Sockets that drain come back spread over this time.
-    pub drain_spread: Duration,
 }
 
 impl Default for SocketLimits {
     fn default() -> Self {
-        Self {
-            outbox: OutboxLimits::default(),
-            subscriptions: parley_proto::limits::SUBSCRIPTIONS,
-            requests: 64,
-            write_deadline: Duration::from_secs(10),
-            drain_spread: Duration::from_secs(2),
-        }
+        Self { outbox: OutboxLimits::default(), subscriptions: parley_proto::limits::SUBSCRIPTIONS, requests: 64, write_deadline: Duration::from_secs(10) }
     }
 }
 

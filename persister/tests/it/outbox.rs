@@ -96,17 +96,3 @@ async fn what_was_changed_while_nobody_persisted_arrives_later() {
     assert_eq!(versions_in_log(&world, 1).await, [1, 2]);
     running.stop().await;
 }
-
-/// Not a test of speed: it prints what was measured.
-#[tokio::test]
-async fn a_nudged_join_is_soon_in_the_log() {
-    let world = World::new().await;
-    let running = world.start_with(Config { outbox_interval: Duration::from_secs(600), ..Config::default() });
-    running.persister.status().ready().await;
-    make_room(&world, 1).await;
-    let start = tokio::time::Instant::now();
-    running.persister.nudge();
-    eventually("the event is in the log", async || (versions_in_log(&world, 1).await == [1]).then_some(())).await;
-    println!("an event was in the log {:?} after its commit", start.elapsed());
-    running.stop().await;
-}

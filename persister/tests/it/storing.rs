@@ -154,6 +154,6 @@ async fn all_partitions_open_with_one_log_id() {
     assert_eq!(states.iter().map(|state| state.partition).collect::<Vec<_>>(), [PartitionId(0), PartitionId(1)]);
     assert!(states.iter().all(|state| state.phase == Phase::Open && state.log_id == states[0].log_id));
     assert!(running.persister.status().is_ready());
-    assert!(running.persister.status().partitions().iter().all(|status| matches!(status, PartitionStatus::Running { .. })));
+    assert!(running.persister.status().partitions().values().all(|status| matches!(status, PartitionStatus::Running { .. })));
     running.stop().await;
 }

@@ -94,25 +94,42 @@ pub(crate) async fn redis_is_emptied(world: &World) {
     assert!(told.live_again(emptied) <= LIVE);
 }
 
-/// A second persister follows the same partitions. One of the two is held still in mid-work, overtaken, and let go: what it had in hand is not written.
+/// Two persisters share the partitions. One is held still in mid-work until the other has them all, and let go: what it had in hand is not written.
 pub(crate) async fn two_persisters_at_once_are_harmless(world: &World) {
     let second: Persister = {
         let port = parley_cluster::ports::PortLease::take(None).unwrap();
         world.cluster.product().persister(&world.folder().join("zombie"), "zombie", port).unwrap()
     };
     second.service.wait_ready().await.unwrap();
+    until_share(&second, |share| share > 0.0 && share < PARTITIONS).await;
     let talk = Talk::start(world).await;
-    for _ in 0..3 {
-        sleep(A_WHILE / 2).await;
-        second.service.pause().unwrap();
-        sleep(A_WHILE / 2).await;
-        second.service.resume().unwrap();
-        world.cluster.pause("persister-1").unwrap();
-        sleep(A_WHILE / 2).await;
-        world.cluster.resume("persister-1").unwrap();
-    }
+    sleep(A_WHILE).await;
+    world.cluster.pause("persister-1").unwrap();
+    let paused = Instant::now();
+    until_share(&second, |share| share == PARTITIONS).await;
+    println!("persister-1 held still: the other has its partitions after {} ms", paused.elapsed().as_millis());
+    sleep(A_WHILE).await;
+    world.cluster.resume("persister-1").unwrap();
+    sleep(A_WHILE).await;
     second.service.kill9().unwrap();
     let told = talk.end(world).await;
-    println!("two persisters, each held still in turn: {} acked", told.acked);
+    println!("two persisters, one held still, the other killed: {} acked", told.acked);
     second.service.down().await.unwrap();
+    until_share(&world.cluster.persisters()[0], |share| share == PARTITIONS).await;
+}
+
+const PARTITIONS: f64 = 16.0;
+
+/// Waits until so many partitions are the persister's.
+async fn until_share(persister: &Persister, is_such: impl Fn(f64) -> bool) {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        let metrics = reqwest::get(format!("http://{}/metrics", persister.admin)).await.unwrap().text().await.unwrap();
+        let share = metrics.lines().find_map(|line| line.strip_prefix("parley_persister_share_partitions "));
+        if share.is_some_and(|share| is_such(share.parse().unwrap())) {
+            return;
+        }
+        assert!(Instant::now() < until, "its share is {share:?}");
+        sleep(Duration::from_millis(50)).await;
+    }
 }

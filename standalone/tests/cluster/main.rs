@@ -11,6 +11,7 @@ mod conversation;
 mod degradation;
 mod kills;
 mod proof;
+mod rolling;
 #[path = "../it/setup.rs"]
 mod setup;
 mod talk;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         degradation::without_kafka,
         degradation::without_a_persister,
         degradation::without_nginx,
+        rolling::every_process_is_replaced_while_people_talk,
         proof::a_difference_is_found,
     };
     macro_rules! on_the_cluster {

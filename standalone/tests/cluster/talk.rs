@@ -38,12 +38,17 @@ struct Talker {
     /// When each message was first shown.
     seen: HashMap<String, Instant>,
     resumes: u32,
+    refused: u32,
 }
 
 /// What came of it.
 pub(crate) struct Told {
     pub(crate) acked: usize,
     pub(crate) resumes: u32,
+    /// Answers that said `rejected`; each send was tried again until it was acked.
+    pub(crate) refused: u32,
+    /// The longest time in which somebody's screen showed nothing new.
+    pub(crate) longest_pause: Duration,
     sent: HashMap<String, Instant>,
     seen: Vec<HashMap<String, Instant>>,
 }
@@ -62,7 +67,7 @@ impl Talk {
             socket.subscribe(room).await;
             let name = format!("t{number}");
             let socket = Some(socket);
-            let talker = Talker { name, person, socket, room, sent: HashMap::new(), acked: Vec::new(), seen: HashMap::new(), resumes: 0 };
+            let talker = Talker { name, person, socket, room, sent: HashMap::new(), acked: Vec::new(), seen: HashMap::new(), resumes: 0, refused: 0 };
             talkers.push(tokio::spawn(talker.run(stop.clone())));
         }
         Self { room, owner, stop, talkers }
@@ -82,16 +87,24 @@ impl Talk {
         acked.sort_unstable();
         assert!(!acked.is_empty(), "nobody said anything");
         assert_eq!(sorted, acked, "every acked message is there once, and nothing else");
-        let mut told = Told { acked: acked.len(), resumes: 0, sent: HashMap::new(), seen: Vec::new() };
+        let mut told = Told { acked: acked.len(), resumes: 0, refused: 0, longest_pause: Duration::ZERO, sent: HashMap::new(), seen: Vec::new() };
         for mut talker in talkers {
             talker.see_all(&stored).await;
             told.resumes += talker.resumes;
+            told.refused += talker.refused;
+            told.longest_pause = told.longest_pause.max(longest_pause(&talker.seen));
             told.sent.extend(talker.sent);
             told.seen.push(talker.seen);
         }
         world.assert_whole().await;
         told
     }
+}
+
+fn longest_pause(seen: &HashMap<String, Instant>) -> Duration {
+    let mut times: Vec<_> = seen.values().collect();
+    times.sort_unstable();
+    times.windows(2).map(|pair| pair[1].duration_since(*pair[0])).max().unwrap_or_default()
 }
 
 impl Told {
@@ -116,6 +129,7 @@ impl Talker {
             self.say(text).await;
             number += 1;
             self.socket().settle(PAUSE).await;
+            self.come_back().await;
             self.note();
         }
         self
@@ -133,6 +147,7 @@ impl Talker {
             match self.socket().send_as(room, cid, base, &text, retry).await {
                 Answer::Ack { .. } => break,
                 Answer::Rejected { code, .. } => {
+                    self.refused += 1;
                     assert!(matches!(code.status(), 429 | 503) || code == parley_proto::ErrorCode::OrderHold, "{code:?}");
                     self.socket().settle(PAUSE).await;
                 }
@@ -145,7 +160,8 @@ impl Talker {
     }
 
     async fn come_back(&mut self) {
-        if let Some(lost) = self.socket.take_if(|socket| socket.closed.is_some()) {
+        let now = Instant::now();
+        if let Some(lost) = self.socket.take_if(|socket| socket.closed.is_some() || socket.leave_at.is_some_and(|at| at <= now)) {
             self.socket = Some(self.person.resume(lost).await);
             self.resumes += 1;
         }

@@ -47,10 +47,20 @@ impl World {
         format!("http://{}", self.cluster.gateways()[number].addr)
     }
 
-    /// Somebody whom no other trial knows.
+    /// Somebody whom no other trial knows. What the trial before took away may still be coming back: then the answer says when to ask again.
     pub(crate) async fn person(&self) -> Person {
-        let number = self.people.fetch_add(1, Ordering::Relaxed);
-        Person::sign_up(&self.url(), &format!("person-{number}")).await
+        let name = format!("person-{}", self.people.fetch_add(1, Ordering::Relaxed));
+        let began = Instant::now();
+        loop {
+            match Person::try_sign_up(&self.url(), &name).await {
+                Ok(person) => return person,
+                Err((503, problem)) if problem["retry_after_ms"].is_u64() && began.elapsed() < LIVE => {
+                    println!("a sign-up was answered 503, {} ms after the first try: {}", began.elapsed().as_millis(), problem["detail"]);
+                    tokio::time::sleep(Duration::from_millis(200)).await;
+                }
+                Err(refused) => panic!("{refused:?}"),
+            }
+        }
     }
 
     pub(crate) fn deployment(&self) -> Deployment {

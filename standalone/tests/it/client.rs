@@ -32,13 +32,20 @@ pub(crate) struct Person {
 impl Person {
     /// A new account whose name begins with this: others may have been here before.
     pub(crate) async fn sign_up(url: &str, name: &str) -> Self {
+        Self::try_sign_up(url, name).await.unwrap_or_else(|refused| panic!("{refused:?}"))
+    }
+
+    /// The same; or the answer that was not 201.
+    pub(crate) async fn try_sign_up(url: &str, name: &str) -> Result<Self, (u16, serde_json::Value)> {
         let user_name = format!("{name}-{:08x}", rand::random::<u32>());
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let body = serde_json::json!({"user_name": user_name, "password": "correct horse battery", "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-up")).json(&body).send().await.unwrap();
-        let (status, session): (_, serde_json::Value) = (answer.status(), answer.json().await.unwrap());
-        assert_eq!(status, 201, "{session}");
-        Self { url: url.to_owned(), access_token: session["access_token"].as_str().unwrap().to_owned(), http }
+        let (status, session): (_, serde_json::Value) = (answer.status().as_u16(), answer.json().await.unwrap());
+        if status != 201 {
+            return Err((status, session));
+        }
+        Ok(Self { url: url.to_owned(), access_token: session["access_token"].as_str().unwrap().to_owned(), http })
     }
 
     /// The same person at another gateway.
@@ -199,6 +206,8 @@ pub(crate) struct Socket {
     pub(crate) views: HashMap<RoomId, View>,
     pub(crate) token: Option<String>,
     pub(crate) closed: Option<u16>,
+    /// When a draining gateway wants it gone.
+    pub(crate) leave_at: Option<tokio::time::Instant>,
     pub(crate) welcome: Option<ServerFrame>,
 }
 
@@ -213,7 +222,8 @@ impl Socket {
 
     async fn open(person: &Person, resume: Option<Resume>) -> Result<Self, String> {
         let stream = Self::upgrade(person).await.map_err(|error| error.to_string())?;
-        let mut socket = Self { stream, references: 1, backlog: VecDeque::new(), views: HashMap::new(), token: None, closed: None, welcome: None };
+        let mut socket =
+            Self { stream, references: 1, backlog: VecDeque::new(), views: HashMap::new(), token: None, closed: None, leave_at: None, welcome: None };
         socket.write(&ClientFrame::Hello { reference: 1, version: 1, resume }).await;
         let welcome = socket.wait_for(|frame| matches!(frame, ServerFrame::Welcome { .. })).await;
         match welcome {
@@ -303,6 +313,7 @@ impl Socket {
                     view.cursor = view.cursor.max(*cursor);
                 }
             }
+            ServerFrame::Drain { reconnect_after_ms } => self.leave_at = Some(tokio::time::Instant::now() + Duration::from_millis(*reconnect_after_ms)),
             _ => {}
         }
     }

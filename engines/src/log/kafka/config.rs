@@ -17,6 +17,9 @@ pub struct KafkaConfig {
     pub hosts: String,
     pub topic: String,
     pub security: Security,
+    /// This process' own name among those that persist (`group.instance.id`, KIP-345): started again under the same name it has the same partitions at once.
+    /// Without one it is somebody new at each start.
+    pub member_name: Option<String>,
     /// With TLS: who signs the brokers' certificates, as PEM; `None`: whom this machine trusts.
     pub authorities: Option<PathBuf>,
     /// Records handed over and not yet answered for, in bytes; above it [`EnqueueError::QueueFull`](crate::log::EnqueueError::QueueFull).
@@ -95,6 +98,7 @@ impl KafkaConfig {
             hosts: hosts.to_owned(),
             topic: topic.to_owned(),
             security,
+            member_name: None,
             authorities: None,
             queue_bytes_max: 64 * 1024 * 1024,
             queue_age_max: Duration::from_secs(1),
@@ -150,6 +154,27 @@ impl KafkaConfig {
             .set("queue.buffering.max.kbytes", (self.queue_bytes_max / 1024).max(1).to_string())
             .set("queue.buffering.max.messages", "1000000")
             .set("compression.codec", "lz4");
+        client
+    }
+
+    /// In the group of those that persist this topic; reads nothing.
+    pub(super) fn member(&self) -> ClientConfig {
+        let mut client = self.client();
+        client
+            .set("group.id", format!("{}.persisters", self.topic))
+            .set("group.protocol", "classic")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            // The least that brokers allow by default: for so long the partitions of a persister that was killed have nobody.
+            .set("session.timeout.ms", "6000")
+            .set("heartbeat.interval.ms", "1500")
+            // Partitions that were added are noticed within this time.
+            .set("topic.metadata.refresh.interval.ms", "3000")
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "latest");
+        if let Some(name) = &self.member_name {
+            client.set("group.instance.id", name);
+        }
         client
     }
 
@@ -273,7 +298,7 @@ mod tests {
         for url in ["kafka://127.0.0.1:1/t", "kafka+ssl://127.0.0.1:1/t", "kafka+ssl://user:password@127.0.0.1:1/t"] {
             let config = KafkaConfig::from_url(url).unwrap();
             let _producer: rdkafka::producer::BaseProducer = config.producer().create().unwrap();
-            for client in [config.follower(), config.range_reader()] {
+            for client in [config.follower(), config.range_reader(), KafkaConfig { member_name: Some("persister-1".to_owned()), ..config }.member()] {
                 let _consumer: rdkafka::consumer::BaseConsumer = client.create().unwrap();
             }
         }

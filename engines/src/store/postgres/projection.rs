@@ -121,6 +121,19 @@ impl Projection for PostgresStore {
         .await
     }
 
+    async fn outbox_partitions(&self) -> Result<Vec<PartitionId>, StoreUnavailable> {
+        self.call(async {
+            let mut connection = self.statement().await?;
+            let partitions: Vec<i32> =
+                sqlx::query_scalar("select partition from partitions where exists (select 1 from outbox where outbox.partition = partitions.partition)")
+                    .fetch_all(&mut *connection)
+                    .await?;
+            connection.done().await?;
+            partitions.into_iter().map(sql::partition).collect()
+        })
+        .await
+    }
+
     async fn outbox(&self, partition: PartitionId, limit: usize) -> Result<Snapshot<Vec<OutboxRow>>, StoreUnavailable> {
         self.call(async {
             let mut tx = self.snapshot().await?;

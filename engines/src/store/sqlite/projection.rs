@@ -117,6 +117,17 @@ impl Projection for SqliteStore {
         .await
     }
 
+    async fn outbox_partitions(&self) -> Result<Vec<PartitionId>, StoreUnavailable> {
+        call(async {
+            let partitions: Vec<i64> =
+                sqlx::query_scalar("select partition from partitions where exists (select 1 from outbox where outbox.partition = partitions.partition)")
+                    .fetch_all(&self.readers)
+                    .await?;
+            partitions.into_iter().map(sql::partition).collect()
+        })
+        .await
+    }
+
     async fn outbox(&self, partition: PartitionId, limit: usize) -> Result<Snapshot<Vec<OutboxRow>>, StoreUnavailable> {
         call(async {
             let mut tx = self.read().await?;

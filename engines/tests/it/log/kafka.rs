@@ -1,10 +1,10 @@
 //! The log on Kafka: the contract, and what becomes of it when the broker dies, hangs, refuses or has lost records.
 
-use std::{ops::Deref, time::Duration};
+use std::{collections::BTreeSet, ops::Deref, time::Duration};
 
 use bytes::Bytes;
 use parley_engines::log::{
-    Appended, EnqueueError, Log, LogError, LogReader, LogWriter, ReadMax, Receipt,
+    Appended, EnqueueError, Log, LogError, LogReader, LogWriter, ReadMax, Receipt, Share,
     kafka::{KafkaConfig, KafkaLog, KafkaLogError, TopicPlan},
 };
 use parley_proto::{Cursor, PartitionId, Position, RoomId};
@@ -16,7 +16,10 @@ use rdkafka::{
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
-use tokio::time::{Instant, sleep, timeout};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
 
 use super::contract::log_contract;
 use crate::services::kafka::{KafkaServer, PASSWORD_ENCODED};
@@ -200,6 +203,48 @@ async fn a_topic_is_made_once_and_grows() {
     assert_eq!((log.partitions(), log.end(PartitionId(3)).await), (4, Ok(Cursor::ZERO)));
     assert_eq!(all_texts(&log).await, ["a"]);
     assert!(matches!(KafkaLog::create_topic(&server.config("too-many-replicas"), TopicPlan { replication: 3, ..plan }).await, Err(KafkaLogError::Refused(_))));
+}
+
+/// Waits until the share is such.
+async fn shared(share: &mut watch::Receiver<Share>, is_such: impl Fn(&BTreeSet<PartitionId>) -> bool) -> BTreeSet<PartitionId> {
+    let share = timeout(3 * SOON, share.wait_for(|share| share.as_ref().is_some_and(&is_such))).await.expect("the group shares in time");
+    share.unwrap().clone().unwrap()
+}
+
+#[tokio::test]
+async fn those_who_persist_share_the_partitions_and_take_over_from_who_leaves() {
+    let server = KafkaServer::shared().await;
+    let config = server.topic().await;
+    let (first, second) = (open(&config).await, open(&config).await);
+    let mut a = first.share();
+    assert_eq!(shared(&mut a, |share| share.len() == 2).await.len(), 2, "alone, it has all");
+    let mut b = second.share();
+    let b_has = shared(&mut b, |share| share.len() == 1).await;
+    let a_has = shared(&mut a, |share| share.len() == 1).await;
+    assert_eq!(a_has.union(&b_has).count(), 2, "nobody's partition is another's");
+    KafkaLog::grow(&config, 4).await.unwrap();
+    shared(&mut a, |share| share.len() == 2).await;
+    shared(&mut b, |share| share.len() == 2).await;
+    drop(b);
+    assert_eq!(shared(&mut a, |share| share.len() == 4).await.len(), 4, "what was given back is taken over");
+}
+
+#[tokio::test]
+async fn who_comes_back_under_its_name_has_its_partitions_at_once() {
+    let server = KafkaServer::shared().await;
+    let config = server.topic().await;
+    let named = |name: &str| KafkaConfig { member_name: Some(name.to_owned()), ..config.clone() };
+    let (first, second) = (open(&named("one")).await, open(&named("two")).await);
+    let (mut a, mut b) = (first.share(), second.share());
+    shared(&mut a, |share| share.len() == 1).await;
+    let had = shared(&mut b, |share| share.len() == 1).await;
+    drop(b);
+    drop(second);
+    // Shorter than the session of one that is gone: whoever had another name would get nothing yet.
+    let again = open(&named("two")).await;
+    let mut b = again.share();
+    assert_eq!(shared(&mut b, |share| !share.is_empty()).await, had);
+    assert_eq!(a.borrow_and_update().as_ref().unwrap().len(), 1, "nothing moved meanwhile");
 }
 
 #[tokio::test]

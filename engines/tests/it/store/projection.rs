@@ -139,12 +139,14 @@ pub(super) async fn an_event_that_arrived_leaves_the_outbox(store: AnyStore) {
     store.join(made.id, user(2), UnixMillis(5)).await.unwrap();
     let event = oldest_event(&store).await;
     append(&store, [&event]).await;
+    assert_eq!(store.outbox_partitions().await.unwrap(), [P]);
     let left = store.outbox(P, 10).await.unwrap();
     assert_eq!((left.next, left.value.len()), (Cursor(1), 1));
     assert_ne!(left.value[0].id, event.cid);
     assert_eq!(store.room(made.id).await.unwrap().unwrap().version, 2, "an older version changes nothing");
     append(&store, [&oldest_event(&store).await]).await;
     assert_eq!(store.outbox(P, 10).await.unwrap().value, []);
+    assert_eq!(store.outbox_partitions().await.unwrap(), []);
     assert_eq!(all_rows(&store, made.id).await.items.iter().filter(|item| item.kind == ItemKind::System).count(), 2);
     assert_eq!(store.room(made.id).await.unwrap().unwrap().members, 2, "what was decided at once is not applied again");
 }
