@@ -29,10 +29,10 @@ cluster: build ## The same on Kafka, Redis, Postgres and NGINX, in the backgroun
 	@$(CLUSTER) up
 
 .PHONY: cluster-demo
-cluster-demo: ## The 200 000 real messages on that cluster, then 100 of their authors send 10 000 more over sockets, through NGINX
+cluster-demo: ## The 200 000 real messages on that cluster, then 100 of their authors say 10 000 of them again and vote 5 000 times over sockets, through NGINX and all gateways
 	@cargo build -q -p parley-standalone -p parley-loadtest
 	@eval "$$($(CLUSTER) env)" && $(PARLEY) seed-demo --talkers 100 --talkers-file .parley/cluster/talkers.json
-	@eval "$$($(CLUSTER) env)" && $(LOADTEST) talk --people .parley/cluster/talkers.json --messages 10000
+	@eval "$$($(CLUSTER) env)" && $(LOADTEST) talk --people .parley/cluster/talkers.json --messages 10000 --votes 5000
 
 .PHONY: cluster-verify
 cluster-verify: ## Compare that cluster's Kafka, Postgres and Redis, record by record and row by row

@@ -14,6 +14,7 @@ pub mod projection;
 pub mod rooms;
 pub mod sqlite;
 pub mod timeline;
+pub mod upkeep;
 pub mod votes;
 
 /// The store can't be reached or did not answer in time.
@@ -30,7 +31,16 @@ pub struct Snapshot<T> {
 
 /// A store engine.
 pub trait Store:
-    accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + votes::Votes + projection::Partitions + projection::Projection
+    accounts::Accounts
+    + accounts::Sessions
+    + rooms::Rooms
+    + rooms::Members
+    + timeline::Timeline
+    + votes::Votes
+    + projection::Partitions
+    + projection::Projection
+    + upkeep::Redrive
+    + upkeep::Rebuild
 {
 }
 impl<T> Store for T where
@@ -42,6 +52,8 @@ impl<T> Store for T where
         + votes::Votes
         + projection::Partitions
         + projection::Projection
+        + upkeep::Redrive
+        + upkeep::Rebuild
 {
 }
 

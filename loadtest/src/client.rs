@@ -1,11 +1,15 @@
 //! One user of the product, as any program could be one: signs in over REST, then speaks `parley.v1` over a WebSocket (docs/api.md).
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
 
 use futures::{SinkExt, StreamExt};
 use parley_proto::{
-    Cid, Cursor, ErrorCode, RoomId,
-    wire::{ClientFrame, PROTOCOL_VERSION, Ref, Resume, RoomCursor, SUBPROTOCOL, ServerFrame},
+    Cid, Cursor, ErrorCode, MessageId, RoomId,
+    item::{Item, ItemKind},
+    wire::{ClientFrame, PROTOCOL_VERSION, Ref, Resume, RoomCursor, SUBPROTOCOL, ServerFrame, VoteValue},
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
@@ -17,6 +21,8 @@ use tokio_tungstenite::{
 
 /// For any answer: above every deadline that the server promises.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
+/// Of a room's newest messages so many are remembered, to vote on.
+const SEEN_MAX: usize = 32;
 
 /// Why something could not be done.
 #[derive(Debug, Error)]
@@ -71,11 +77,25 @@ pub struct Outgoing {
     pub body: String,
 }
 
+/// A vote on its way.
+#[derive(Debug, Clone, Copy)]
+pub struct OutgoingVote {
+    pub room: RoomId,
+    pub cid: Cid,
+    pub base: Cursor,
+    pub target: MessageId,
+    pub value: VoteValue,
+}
+
 /// What a client has to know to come back.
 #[derive(Debug, Default)]
 pub struct Memory {
     token: Option<String>,
     cursors: HashMap<RoomId, Cursor>,
+    /// The newest messages of each room.
+    pub seen: HashMap<RoomId, VecDeque<MessageId>>,
+    /// Who serves, or served last.
+    pub gateway: String,
     /// Messages and other items that were received, all together.
     pub received: u64,
 }
@@ -150,6 +170,14 @@ impl Account {
     }
 }
 
+impl Memory {
+    fn see(&mut self, room: RoomId, items: &[Item]) {
+        let seen = self.seen.entry(room).or_default();
+        seen.extend(items.iter().filter(|item| item.kind == ItemKind::Message).map(|item| item.id));
+        seen.drain(..seen.len().saturating_sub(SEEN_MAX));
+    }
+}
+
 impl Connection {
     /// Receives `room` from now on.
     pub async fn subscribe(&mut self, room: RoomId) -> Result<(), ClientError> {
@@ -173,6 +201,18 @@ impl Connection {
         let wanted = self.reference();
         let Outgoing { room, cid, base, body } = message.clone();
         self.write(&ClientFrame::Send { reference: wanted, room, cid, base, body, retry }).await?;
+        self.answer(wanted).await
+    }
+
+    /// The same with a vote.
+    pub async fn vote(&mut self, vote: &OutgoingVote, retry: bool) -> Result<Answer, ClientError> {
+        let wanted = self.reference();
+        let OutgoingVote { room, cid, base, target, value } = *vote;
+        self.write(&ClientFrame::Vote { reference: wanted, room, cid, base, target, value, retry }).await?;
+        self.answer(wanted).await
+    }
+
+    async fn answer(&mut self, wanted: Ref) -> Result<Answer, ClientError> {
         self.wait_for(|frame| match frame {
             ServerFrame::Ack { reference, .. } if *reference == wanted => Some(Answer::Acked),
             ServerFrame::Rejected { reference, code, retry_after_ms, .. } if *reference == wanted => {
@@ -232,8 +272,15 @@ impl Connection {
 
     /// Moves the cursors.
     fn note(&mut self, frame: &ServerFrame) -> Result<(), ClientError> {
-        let Memory { token, cursors, received } = &mut self.memory;
+        if let ServerFrame::Frames { room, items, .. } | ServerFrame::Replay { room, items, .. } = frame {
+            self.memory.see(*room, items);
+        }
+        if let ServerFrame::Subscribed { room, page, .. } = frame {
+            self.memory.see(*room, &page.items);
+        }
+        let Memory { token, cursors, received, gateway, .. } = &mut self.memory;
         match frame {
+            ServerFrame::Welcome { gateway: name, .. } => gateway.clone_from(name),
             ServerFrame::Subscribed { room, page, .. } | ServerFrame::Resync { room, page, .. } => _ = cursors.insert(*room, page.cursor),
             ServerFrame::Replay { room, prev, items, cursor: end, .. } => {
                 let cursor = cursors.entry(*room).or_default();

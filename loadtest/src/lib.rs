@@ -2,4 +2,5 @@
 
 pub mod client;
 pub mod talk;
+pub mod texts;
 pub mod verify;

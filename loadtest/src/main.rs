@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use parley_loadtest::{
     talk::{self, Plan, Summary},
+    texts,
     verify::{Deployment, verify},
 };
 
@@ -28,6 +29,12 @@ enum Command {
         people: PathBuf,
         #[arg(long, default_value_t = 10_000)]
         messages: u64,
+        /// Votes on what others say, meanwhile.
+        #[arg(long, default_value_t = 5_000)]
+        votes: u64,
+        /// What they say: JSON lines, gzipped, with kind and body.
+        #[arg(long, default_value = "data/ubuntu-irc.jsonl.gz")]
+        texts: PathBuf,
     },
     /// Compare log, store and bus of a deployment, record by record and row by row. Exits with 1 where anything differs.
     Verify {
@@ -53,10 +60,11 @@ struct DeploymentOptions {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
-        Command::Talk { url, people, messages } => {
+        Command::Talk { url, people, messages, votes, texts } => {
             let json = std::fs::read(&people).with_context(|| people.display().to_string())?;
             let people = serde_json::from_slice(&json).with_context(|| people.display().to_string())?;
-            show(&talk::talk(&Plan { url, people, messages }).await?);
+            let texts = texts::read(&texts, usize::try_from(messages).unwrap_or(usize::MAX))?;
+            show(&talk::talk(&Plan { url, people, messages, votes, texts }).await?);
             Ok(ExitCode::SUCCESS)
         }
         Command::Verify { deployment: DeploymentOptions { log_url, bus_url, store_url }, patience_s } => {
@@ -69,7 +77,8 @@ async fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn show(summary: &Summary) {
-    let Summary { acked, unknown, rejected, resumed, received, median, p99, took } = summary;
+    let Summary { acked, votes, gateways, unknown, rejected, resumed, received, median, p99, took } = summary;
+    println!("{votes} votes on them acked; {} gateways served: {}", gateways.len(), Vec::from_iter(gateways.iter().map(String::as_str)).join(", "));
     println!("{acked} messages acked in {:.1} s ({:.0}/s), {received} received", took.as_secs_f64(), *acked as f64 / took.as_secs_f64());
     println!("send to ack: median {:.1} ms, p99 {:.1} ms", median.as_secs_f64() * 1e3, p99.as_secs_f64() * 1e3);
     println!("{rejected} refused with a hint, {unknown} unknown at first, {resumed} resumes");

@@ -1,14 +1,17 @@
 //! Log, store and bus of a deployment, compared from beginning to end. The log is what happened; the store has to be exactly what it says, and the bus
 //! a part of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use parley_engines::log::{
     LogError, LogReader, ReadMax,
     kafka::{KafkaConfig, KafkaLog},
 };
-use parley_proto::{Cursor, PartitionId};
+use parley_proto::{Cursor, PartitionId, Position};
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 
@@ -58,16 +61,19 @@ pub async fn verify(deployment: &Deployment, patience: Duration) -> anyhow::Resu
     let mut tx = store.begin().await?;
     sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
     let rows = store::partitions(&mut tx).await?;
+    let refused = store::refused(&mut tx).await?;
     let mut expected = BTreeMap::new();
     let mut report = Report { checks: vec![settled], ..Report::default() };
     for (partition, row) in &rows {
-        let folded = fold(&log, *partition, row.next).await?;
+        let refused = refused.iter().filter(|refused| refused.partition == *partition).map(|refused| refused.position).collect();
+        let folded = fold(&log, *partition, row.next, refused).await?;
         let end = end_of(&log, *partition).await?;
         let (records, lag) = (folded.outcomes.sum(), end.0.saturating_sub(row.next.0));
         report.partitions.push(PartitionReport { partition: partition.0, records, lag, outcomes: folded.outcomes });
         expected.insert(*partition, folded);
     }
     report.checks.push(conservation(&log, &rows, &expected));
+    report.checks.push(store::none_is_lost(&refused, &expected));
     report.checks.extend(store::compare(&mut tx, &expected).await?);
     tx.rollback().await?;
     // The bus is ahead of the store where people are talking: it is compared with the log as it is by now.
@@ -92,8 +98,8 @@ async fn unsettled(log: &KafkaLog, store: &mut PgConnection) -> anyhow::Result<O
     Ok((waiting > 0).then(|| format!("{waiting} changes of rooms and members are in the outbox")))
 }
 
-async fn fold(log: &KafkaLog, partition: PartitionId, to: Cursor) -> anyhow::Result<Expected> {
-    let mut expected = Expected::new(partition);
+async fn fold(log: &KafkaLog, partition: PartitionId, to: Cursor, refused: BTreeSet<Position>) -> anyhow::Result<Expected> {
+    let mut expected = Expected::new(partition, refused);
     extend(log, partition, &mut expected, to).await?;
     Ok(expected)
 }

@@ -13,7 +13,11 @@ use parley_engines::{
         projection::{Batch, CommitError, Committed, Entry},
     },
 };
-use parley_proto::{Cursor, LogId, PartitionId, RoomId, codec, fold::Fold, notice::Notice};
+use parley_proto::{
+    Cursor, LogId, PartitionId, RoomId, codec,
+    fold::{Fold, Verdict},
+    notice::Notice,
+};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -150,7 +154,10 @@ impl Reader<'_> {
                 FoldError::Newer(version) => Stopped::Newer { position: record.position, version }.into(),
                 FoldError::Log(error) => Interrupted::from(error),
             })?;
-            block.push(record.position, record.bytes, verdict);
+            match self.shared.config.refused.get(&(self.partition, record.position)) {
+                Some(reason) if matches!(verdict, Verdict::First(_)) => block.bury(record.position, record.bytes, reason),
+                _ => block.push(record.position, record.bytes, verdict),
+            }
         }
         Ok(())
     }

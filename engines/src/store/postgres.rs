@@ -13,6 +13,7 @@ mod roster;
 mod sessions;
 mod sql;
 mod timeline;
+mod upkeep;
 mod votes;
 
 use std::{

@@ -12,6 +12,7 @@ mod roster;
 mod sessions;
 mod sql;
 mod timeline;
+mod upkeep;
 mod votes;
 
 use std::{path::Path, time::Duration};

@@ -1,7 +1,7 @@
 //! What the store must hold, worked out from the log alone. Plain on purpose, and not the product's fold: where the product remembers a window of
 //! identities, this remembers all of them for ever; where it folds batches onto rows, this goes record by record.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use parley_proto::{
     Body, Cursor, Kind, LogId, MessageId, PartitionId, Position, Record, RoomId, UserId, WINDOW,
@@ -86,6 +86,7 @@ pub struct Expected {
     pub frames: BTreeMap<RoomId, Vec<(Position, MessageId)>>,
     places: HashMap<MessageId, (RoomId, Position)>,
     occurrences: HashMap<MessageId, Vec<Position>>,
+    refused: BTreeSet<Position>,
 }
 
 /// The log holds a record that this reader is too old for.
@@ -98,7 +99,8 @@ pub struct Newer {
 }
 
 impl Expected {
-    pub fn new(partition: PartitionId) -> Self {
+    /// `refused` is what the log can't say: the good records that the database did not take. They have their places and identities all the same.
+    pub fn new(partition: PartitionId, refused: BTreeSet<Position>) -> Self {
         Self {
             partition,
             next: Cursor::ZERO,
@@ -117,6 +119,7 @@ impl Expected {
             frames: BTreeMap::new(),
             places: HashMap::new(),
             occurrences: HashMap::new(),
+            refused,
         }
     }
 
@@ -128,7 +131,7 @@ impl Expected {
                 self.outcomes.dead_letter += 1;
                 self.dead_letters.insert(position, bytes.to_vec());
             }
-            Ok(record) => self.checked(position, &record),
+            Ok(record) => self.checked(position, &record, bytes),
         }
         self.next = position.next();
         let mut hash = [0; 16];
@@ -137,7 +140,7 @@ impl Expected {
         Ok(())
     }
 
-    fn checked(&mut self, position: Position, record: &Record) {
+    fn checked(&mut self, position: Position, record: &Record, bytes: &[u8]) {
         if record.floor > position.at() || position.0 - record.floor.0 > WINDOW {
             self.outcomes.expired += 1;
             return;
@@ -152,7 +155,10 @@ impl Expected {
         if !matches!(record.kind, Kind::Vote | Kind::Reaction | Kind::Read) && !record.kind.is_control() {
             self.frames.entry(record.room).or_default().push((position, record.id()));
         }
-        if record.kind.is_control() {
+        if self.refused.contains(&position) {
+            self.outcomes.dead_letter += 1;
+            self.dead_letters.insert(position, bytes.to_vec());
+        } else if record.kind.is_control() {
             self.outcomes.control += 1;
             if let (Kind::Genesis, Body::Plain(json)) = (record.kind, &record.body) {
                 self.log_id = self.log_id.or(check::genesis(json).map(|genesis| genesis.log_id));
@@ -162,6 +168,11 @@ impl Expected {
         } else {
             self.outcomes.superseded += 1;
         }
+    }
+
+    /// Whether the timeline has a row with this id.
+    pub fn has_row(&self, id: MessageId) -> bool {
+        self.places.contains_key(&id)
     }
 
     fn applies(&mut self, position: Position, record: &Record) -> bool {

@@ -5,6 +5,7 @@ mod client;
 mod conversation;
 mod faults;
 mod node;
+mod operators;
 mod process;
 mod seed;
 mod setup;

@@ -11,7 +11,7 @@ use crate::store::{
 };
 
 #[derive(sqlx::FromRow)]
-struct AccountRow {
+pub(super) struct AccountRow {
     id: Uuid,
     user_name: String,
     display_name: String,
@@ -23,7 +23,7 @@ struct AccountRow {
 }
 
 impl AccountRow {
-    fn account(self) -> Account {
+    pub(super) fn account(self) -> Account {
         Account {
             id: UserId(self.id),
             user_name: self.user_name,

@@ -11,7 +11,7 @@ use crate::store::{
 };
 
 #[derive(sqlx::FromRow)]
-struct AccountRow {
+pub(super) struct AccountRow {
     id: Vec<u8>,
     user_name: String,
     display_name: String,
@@ -23,7 +23,7 @@ struct AccountRow {
 }
 
 impl AccountRow {
-    fn account(self) -> Result<Account, sqlx::Error> {
+    pub(super) fn account(self) -> Result<Account, sqlx::Error> {
         Ok(Account {
             id: UserId(sql::uuid(&self.id)?),
             user_name: self.user_name,
