@@ -8,6 +8,7 @@ mod projection;
 mod rooms;
 mod sqlite;
 mod timeline;
+mod upkeep;
 mod votes;
 
 /// An engine on a database of its own.
@@ -87,6 +88,13 @@ macro_rules! whole_contract {
                 the_same_id_twice_is_refused_as_a_whole,
                 records_of_an_unknown_room_are_kept,
                 a_call_that_is_given_up_leaves_nothing_half_done,
+            }
+            upkeep {
+                what_was_decided_later_is_found_and_what_was_not_is_not,
+                a_dead_letter_says_where_it_lies_as_well,
+                the_roster_is_listed_with_those_who_left_and_written_only_over_what_is_older,
+                whoever_the_log_names_gets_an_account_without_a_password_once,
+                a_public_room_claims_the_name_that_another_one_gave_up_meanwhile,
             }
         }
 

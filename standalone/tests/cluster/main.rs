@@ -10,6 +10,7 @@ mod client;
 mod conversation;
 mod degradation;
 mod kills;
+mod operators;
 mod proof;
 mod rolling;
 #[path = "../it/setup.rs"]
@@ -58,6 +59,8 @@ fn main() -> ExitCode {
         degradation::without_a_persister,
         degradation::without_nginx,
         rolling::every_process_is_replaced_while_people_talk,
+        operators::what_postgres_refused_is_driven_once_more,
+        operators::a_store_that_is_rebuilt_from_kafka_is_the_same_row_for_row,
         proof::a_difference_is_found,
     };
     macro_rules! on_the_cluster {
