@@ -72,7 +72,10 @@ fn fields(record: &Record) -> String {
 
 /// As far as its beginning can be trusted.
 fn undecoded(bytes: &[u8], error: DecodeError) -> String {
-    let version = (bytes.starts_with(b"PRLY") && bytes.len() > 4).then(|| format!("version      {}\n", bytes[4])).unwrap_or_default();
+    let version = match bytes.strip_prefix(b"PRLY") {
+        Some([version, ..]) => format!("version      {version}\n"),
+        _ => String::new(),
+    };
     format!("decoded      no: {error}\n{version}")
 }
 
