@@ -4,5 +4,6 @@
 
 mod http_accounts;
 mod http_edges;
+mod http_limits;
 mod http_rooms;
 mod http_server;

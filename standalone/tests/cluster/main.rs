@@ -14,6 +14,7 @@ mod proof;
 mod rolling;
 #[path = "../it/setup.rs"]
 mod setup;
+mod shared;
 mod talk;
 mod world;
 
@@ -58,6 +59,8 @@ fn main() -> ExitCode {
         degradation::without_a_persister,
         degradation::without_nginx,
         rolling::every_process_is_replaced_while_people_talk,
+        shared::a_limit_is_one_over_both_gateways,
+        shared::a_killed_gateway_leaves_no_ghosts,
         proof::a_difference_is_found,
     };
     macro_rules! on_the_cluster {

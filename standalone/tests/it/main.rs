@@ -4,7 +4,9 @@
 mod client;
 mod conversation;
 mod faults;
+mod limits;
 mod node;
+mod presence;
 mod process;
 mod seed;
 mod setup;
