@@ -12,11 +12,13 @@ use parley_engines::{
     },
 };
 use parley_proto::{ErrorCode, SessionId, UnixMillis, UserId, wire::User};
+use sha2::{Digest, Sha256};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
+    limits::{Limits, What, address::AddressBlock},
     metrics,
-    passwords::{self, Passwords},
+    passwords::{self, Passwords, Patience},
     profiles::{self, Profiles},
     refusal::Refusal,
     revocation::{self, Revocation},
@@ -37,6 +39,7 @@ pub struct Accounts {
     passwords: Passwords,
     profiles: Profiles,
     sessions: Sessions,
+    limits: Limits,
     refresh_lifetime: Duration,
 }
 
@@ -48,6 +51,7 @@ pub struct AccountsParts {
     pub tokens: Tokens,
     pub passwords: Passwords,
     pub profiles: Profiles,
+    pub limits: Limits,
     /// How long a session lives, from sign-in.
     pub refresh_lifetime: Duration,
 }
@@ -81,8 +85,8 @@ impl Accounts {
     /// Puts the parts together.
     pub fn new(parts: AccountsParts) -> Self {
         let sessions = Sessions::new(Arc::clone(&parts.store));
-        let AccountsParts { store, bus, tokens, passwords, profiles, refresh_lifetime } = parts;
-        Self { store, bus, tokens, passwords, profiles, sessions, refresh_lifetime }
+        let AccountsParts { store, bus, tokens, passwords, profiles, limits, refresh_lifetime } = parts;
+        Self { store, bus, tokens, passwords, profiles, sessions, limits, refresh_lifetime }
     }
 
     /// The check whether a session is still there, shared with the sockets.
@@ -115,13 +119,14 @@ impl Accounts {
     }
 
     /// Begins a session. An unknown name and a wrong password are answered alike, after one run of argon2 each.
-    pub async fn sign_in(&self, user_name: &str, password: &str, now: UnixMillis) -> Result<Granted, Refusal> {
+    pub async fn sign_in(&self, user_name: &str, password: &str, from: AddressBlock, now: UnixMillis) -> Result<Granted, Refusal> {
+        let patience = self.permit_try(user_name, from).await?;
         let account = match names::user_name(user_name) {
             Ok(user_name) => self.store.account_by_name(&user_name).await?,
             Err(_) => None,
         };
         let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
-        let right = self.passwords.verify(password, stored).await?;
+        let right = self.passwords.verify(password, stored, patience).await?;
         match account {
             Some(account) if right && account.disabled => Err(disabled()),
             Some(account) if right => {
@@ -133,6 +138,18 @@ impl Accounts {
                 Err(Refusal::new(ErrorCode::CredentialsWrong))
             }
         }
+    }
+
+    /// Counts a try. From one address the delay at an account grows with the number of tries, whether there is such an account or not. What others do from
+    /// elsewhere refuses nobody: above the account's own budget a try waits for nothing, so that it costs other accounts' people no time.
+    async fn permit_try(&self, user_name: &str, from: AddressBlock) -> Result<Patience, Refusal> {
+        let typed = names::user_name(user_name).unwrap_or_else(|_| user_name.to_owned());
+        let account = format!("{:x}", Sha256::digest(typed.as_bytes()));
+        let here = format!("{account}/{from}");
+        for what in [What::SignIns, What::SignInsMany, What::SignInsVeryMany] {
+            self.limits.take(what, &here).await.inspect_err(|_| metrics::sign_in("too_many_tries"))?;
+        }
+        Ok(self.limits.take(What::SignInsAccount, &account).await.map_or(Patience::GivesWay, |()| Patience::Waits))
     }
 
     async fn begin_session(&self, account: &Account, now: UnixMillis) -> Result<Granted, Refusal> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parley_engines::{log::Log, store::Store};
 use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId, wire::VoteValue};
 
-use crate::{ends::Ends, reader::Reader, recent::Recent, rights::Rights};
+use crate::{ends::Ends, limits::Limits, reader::Reader, recent::Recent, rights::Rights};
 
 pub use history::{HistoryPage, PageAt};
 pub(crate) use send::Begun;
@@ -78,14 +78,15 @@ pub struct Chat {
     reader: Reader,
     ends: Ends,
     rights: Rights,
+    limits: Limits,
     /// Messages that were there to be voted on a moment ago.
     votable: Arc<Recent<(RoomId, MessageId), ()>>,
 }
 
 impl Chat {
     /// Over these engines.
-    pub fn new(log: Arc<dyn Log>, store: Arc<dyn Store>, reader: Reader, ends: Ends, rights: Rights) -> Self {
-        Self { log, store, reader, ends, rights, votable: Arc::new(Recent::new(votes::VOTABLE_MAX, votes::VOTABLE_TTL)) }
+    pub fn new(log: Arc<dyn Log>, store: Arc<dyn Store>, reader: Reader, ends: Ends, rights: Rights, limits: Limits) -> Self {
+        Self { log, store, reader, ends, rights, limits, votable: Arc::new(Recent::new(votes::VOTABLE_MAX, votes::VOTABLE_TTL)) }
     }
 
     /// Sends a message as `sender`, whose membership is judged here. Answers within [`parley_proto::limits::SEND_ANSWER`].

@@ -1,6 +1,6 @@
 //! A gateway from start to end: put together, serve, drain.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::serve::ListenerExt;
 use parley_engines::{bus::Bus, log::Log, store::Store};
@@ -13,14 +13,16 @@ use crate::{
     chat::Chat,
     config::GatewayConfig,
     ends::Ends,
-    http::{self, AppState},
+    http::{self, AppParts, AppState},
     hub::{Hub, HubParts},
+    limits::Limits,
     passwords::HashError,
+    presence::Presence,
     profiles::Profiles,
     reader::Reader,
     relay,
     rights::Rights,
-    session::{Shared, SocketLimits, Sockets},
+    session::{Shared, Sockets},
     subscribe::Subscriber,
 };
 
@@ -65,17 +67,32 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
     let reader = Reader::new(Arc::clone(&log), Arc::clone(&bus), Arc::clone(&store));
     let rights = Rights::new(Arc::clone(&store));
     let profiles = Profiles::new(Arc::clone(&store));
-    let chat = Chat::new(Arc::clone(&log), Arc::clone(&store), reader.clone(), ends.clone(), rights.clone());
+    let limits = Limits::new(config.limits, Arc::clone(&bus) as _, &config.gateway);
+    limits.start(&background, &stop);
+    let chat = Chat::new(Arc::clone(&log), Arc::clone(&store), reader.clone(), ends.clone(), rights.clone(), limits.clone());
 
-    let name = config.gateway.clone();
+    let presence = Presence::new(Arc::clone(&bus) as _, Arc::clone(&store), &limits);
+    background.spawn(presence.clone().keep(stop.clone()));
+
+    let (name, socket_limits) = (config.gateway.clone(), config.sockets);
     let bus_channels: Arc<dyn parley_engines::bus::BusChannels> = Arc::clone(&bus) as _;
-    let state = AppState::new(Arc::new(config), Arc::clone(&store), bus_channels, chat.clone(), rights.clone(), profiles.clone())?;
+    let state = AppState::new(AppParts {
+        config: Arc::new(config),
+        store: Arc::clone(&store),
+        bus: bus_channels,
+        chat: chat.clone(),
+        rights: rights.clone(),
+        profiles: profiles.clone(),
+        limits: limits.clone(),
+        presence: presence.clone(),
+    })?;
     let hub = HubParts {
         bus,
         store: Arc::clone(&store),
         partitions: log.partitions(),
         reader: reader.clone(),
         ends: ends.clone(),
+        presence,
         rights: rights.clone(),
         sessions: state.accounts.sessions().clone(),
     };
@@ -90,7 +107,8 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
         signer: state.signer.derive("resume"),
         log_id,
         gateway: name,
-        limits: SocketLimits::default(),
+        limits: socket_limits,
+        personal: limits,
         tasks: sockets.clone(),
         drain: drain.clone(),
     };
@@ -100,7 +118,8 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
             tracing::debug!(%error, "gateway.nodelay");
         }
     });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
+    let serving =
+        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
     // Requests that never end don't hold up the drain.
     let served = tokio::select! {
         served = serving => served,

@@ -21,6 +21,7 @@ use crate::refusal::Refusal;
 
 mod access_log;
 mod auth;
+mod client_address;
 mod cookies;
 mod cross_site;
 mod headers;
@@ -30,6 +31,7 @@ mod me;
 mod members;
 mod messages;
 mod origin;
+mod presence;
 pub mod problem;
 mod rooms;
 mod signed_in;
@@ -43,7 +45,7 @@ mod web_app;
 pub(crate) use origin::is_loopback;
 pub use origin::origin_allowed;
 pub use signed_in::{RoomMember, SignedIn};
-pub use state::AppState;
+pub use state::{AppParts, AppState};
 
 /// Where the socket is.
 pub const SOCKET_PATH: &str = "/api/v1/socket";
@@ -85,6 +87,7 @@ fn api() -> Router<AppState> {
         .route("/rooms/{id}/join", post(members::join))
         .route("/rooms/{id}/leave", post(members::leave))
         .route("/rooms/{id}/members", get(members::list))
+        .route("/rooms/{id}/presence", get(presence::show))
         .route("/rooms/{id}/messages", get(messages::list).post(messages::send))
         .route("/rooms/{id}/messages/{message}/vote", put(votes::cast))
         .route("/rooms/{id}/messages/{message}/votes", get(votes::list))

@@ -32,7 +32,7 @@ use parley_proto::{
 use tokio::sync::{RwLock, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, reader::Reader, revocation::Revocation, rights::Rights};
+use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, presence::Presence, reader::Reader, revocation::Revocation, rights::Rights};
 use activity::Activity;
 use beat::{BEAT, Beats};
 use notices::Notices;
@@ -97,6 +97,7 @@ struct Inner {
     activity: Mutex<Activity>,
     stored: Mutex<Stored>,
     store: Arc<dyn Store>,
+    presence: Presence,
     /// One per partition.
     notices: Vec<Notices>,
     next_ticket: AtomicU64,
@@ -110,16 +111,25 @@ pub(crate) struct HubParts {
     pub(crate) partitions: u16,
     pub(crate) reader: Reader,
     pub(crate) ends: Ends,
+    /// Told of sockets and their rooms.
+    pub(crate) presence: Presence,
     /// Told of ended memberships.
     pub(crate) rights: Rights,
     /// Told of ended sessions.
     pub(crate) sessions: Sessions,
 }
 
+#[cfg(test)]
+impl SocketId {
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
 impl Hub {
     /// A hub that receives from `bus` until `stop`.
     pub(crate) fn start(tasks: &TaskTracker, parts: HubParts, stop: &CancellationToken) -> Self {
-        let HubParts { bus, store, partitions, reader, ends, rights, sessions } = parts;
+        let HubParts { bus, store, partitions, reader, ends, presence, rights, sessions } = parts;
         let inner = Arc::new(Inner {
             bus,
             reader,
@@ -135,6 +145,7 @@ impl Hub {
             activity: Mutex::default(),
             stored: Mutex::default(),
             store,
+            presence,
             notices: (0..partitions).map(|_| Notices::new()).collect(),
             next_ticket: AtomicU64::new(1),
         });
@@ -160,6 +171,8 @@ impl Hub {
     /// A new socket. `memberships` are the rooms whose activity it is told of.
     pub fn open(&self, info: SocketInfo, memberships: impl IntoIterator<Item = RoomId>) -> SocketId {
         let id = SocketId(self.inner.next_socket.fetch_add(1, Ordering::Relaxed));
+        let memberships: Vec<RoomId> = memberships.into_iter().collect();
+        self.inner.presence.open(id, info.user, info.outbox.clone(), memberships.iter().copied());
         Inner::lock(&self.inner.activity).add(id, memberships);
         Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new() });
         metrics::sockets(1.0);
@@ -171,6 +184,7 @@ impl Hub {
         let Some(gone) = Inner::lock(&self.inner.sockets).remove(&socket) else { return };
         metrics::sockets(-1.0);
         Inner::lock(&self.inner.activity).remove_socket(socket);
+        self.inner.presence.close(socket);
         for room in gone.rooms {
             self.inner.leave(socket, room).await;
         }
@@ -188,6 +202,7 @@ impl Hub {
             entry.info.clone()
         };
         Inner::lock(&self.inner.activity).add(socket, [room]);
+        self.inner.presence.watch(socket, room);
         loop {
             let entry = Arc::clone(Inner::lock(&self.inner.rooms).entry(room).or_insert_with(|| Room::new(room)));
             // Joined before the channel is looked at: a room with a watcher is never taken out.
@@ -217,6 +232,7 @@ impl Hub {
         if let Some(entry) = Inner::lock(&self.inner.sockets).get_mut(&socket) {
             entry.rooms.remove(&room);
         }
+        self.inner.presence.unwatch(socket, room);
         self.inner.leave(socket, room).await
     }
 
@@ -462,6 +478,7 @@ impl Inner {
                         entry.rooms.remove(&room);
                     }
                     Self::lock(&self.activity).remove(socket, room);
+                    self.presence.leave(socket, room);
                     if self.leave(socket, room).await {
                         info.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(ErrorCode::NotFound) });
                     }

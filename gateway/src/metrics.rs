@@ -23,6 +23,9 @@ const PASSWORD_RUNS: &str = "parley_gateway_password_runs_total";
 const SIGN_INS: &str = "parley_gateway_sign_ins_total";
 const REQUESTS: &str = "parley_gateway_requests_total";
 const REQUEST_SECONDS: &str = "parley_gateway_request_seconds";
+const LIMITED: &str = "parley_gateway_limited_total";
+const LIMITS_ALONE: &str = "parley_gateway_limits_alone_total";
+const SHED: &str = "parley_gateway_shed_total";
 const RELAY_RECORDS: &str = "parley_relay_records_published_total";
 const RELAY_SEEDS: &str = "parley_relay_seeds_total";
 const RELAY_STOPPED: &str = "parley_relay_stopped_partitions";
@@ -45,10 +48,13 @@ pub fn describe() {
     describe_counter!(BEAT_REPAIRS, Unit::Count, "Rooms that two beats found behind, and that were read.");
     describe_counter!(LOG_BEATS, Unit::Count, "Beats answered from the log, the bus being away.");
     describe_counter!(BUS_CUTS, Unit::Count, "Times that the subscriber connection to the bus broke.");
-    describe_counter!(PASSWORD_RUNS, Unit::Count, "Runs of argon2, by outcome: done, failed, queue_full, too_old, closed.");
+    describe_counter!(PASSWORD_RUNS, Unit::Count, "Runs of argon2, by outcome: done, failed, queue_full, too_old, gave_way, closed.");
     describe_counter!(SIGN_INS, Unit::Count, "Sign-ups, sign-ins, refreshes and sign-outs, by outcome.");
     describe_counter!(REQUESTS, Unit::Count, "HTTP requests, by method, route template and status.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long HTTP requests took, by route template.");
+    describe_counter!(LIMITED, Unit::Count, "Requests refused because a person or an address had reached a limit, by limit.");
+    describe_counter!(LIMITS_ALONE, Unit::Count, "Times that the bus did not answer and limits held for this process alone.");
+    describe_counter!(SHED, Unit::Count, "Requests refused because this gateway had too much to do, by kind.");
     describe_counter!(RELAY_RECORDS, Unit::Count, "Records that this gateway's relay published.");
     describe_counter!(RELAY_SEEDS, Unit::Count, "Partitions of a bus without state that this gateway seeded.");
     describe_gauge!(RELAY_STOPPED, Unit::Count, "Partitions whose live delivery stopped at a record newer than this gateway.");
@@ -110,6 +116,18 @@ pub(crate) fn beat_from_log() {
 
 pub(crate) fn bus_cut() {
     counter!(BUS_CUTS).increment(1);
+}
+
+pub(crate) fn limited(what: &'static str) {
+    counter!(LIMITED, "limit" => what).increment(1);
+}
+
+pub(crate) fn limits_alone() {
+    counter!(LIMITS_ALONE).increment(1);
+}
+
+pub(crate) fn shed(kind: &'static str) {
+    counter!(SHED, "kind" => kind).increment(1);
 }
 
 pub(crate) fn relay_published(records: u64) {

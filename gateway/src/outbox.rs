@@ -86,6 +86,28 @@ impl Outbox {
         self.shared.filled.notify_one();
     }
 
+    /// Queues a frame that may be left out, if the outbox is below half of its bounds. Returns whether it did.
+    pub fn push_if_idle(&self, frame: &Utf8Bytes) -> bool {
+        {
+            let (state, limits) = (self.state(), self.shared.limits);
+            if state.close.is_some() || state.frames.len() >= limits.frames / 2 || state.bytes + frame.len() > limits.bytes / 2 {
+                return false;
+            }
+        }
+        self.push(frame.clone());
+        true
+    }
+
+    /// How many frames wait.
+    pub fn len(&self) -> usize {
+        self.state().frames.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Encodes and queues a frame.
     pub fn send(&self, frame: &ServerFrame) {
         match serde_json::to_string(frame) {

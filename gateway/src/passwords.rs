@@ -39,6 +39,14 @@ impl Default for PasswordLimits {
     }
 }
 
+/// Whether a run may wait for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    Waits,
+    /// Runs only where nobody else would: for tries at an account that too many try at.
+    GivesWay,
+}
+
 /// The hasher and its queue.
 #[derive(Debug, Clone)]
 pub struct Passwords {
@@ -68,24 +76,28 @@ impl Passwords {
     /// The PHC string for a new password. Call [`check_policy`] first.
     pub async fn hash(&self, password: &str) -> Result<String, Refusal> {
         let password = normalised(password);
-        self.run(move || hash_now(password.as_bytes())).await
+        self.run(Patience::Waits, move || hash_now(password.as_bytes())).await
     }
 
     /// Whether the password belongs to the stored hash. Without one (nobody has that name) the answer is no, at the same price.
-    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, Refusal> {
+    pub async fn verify(&self, password: &str, stored: Option<&str>, patience: Patience) -> Result<bool, Refusal> {
         let known = stored.is_some();
         let stored = stored.map_or_else(|| self.nobody.to_string(), str::to_owned);
         let password = normalised(password);
-        let same = self.run(move || verify_now(password.as_bytes(), &stored)).await?;
+        let same = self.run(patience, move || verify_now(password.as_bytes(), &stored)).await?;
         Ok(same && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, HashError> + Send + 'static) -> Result<T, Refusal> {
+    async fn run<T: Send + 'static>(&self, patience: Patience, work: impl FnOnce() -> Result<T, HashError> + Send + 'static) -> Result<T, Refusal> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| overloaded("queue_full"))?;
-        let permit = tokio::time::timeout(self.limits.queue_age, Arc::clone(&self.runs).acquire_owned())
-            .await
-            .map_err(|_| overloaded("too_old"))?
-            .map_err(|_| overloaded("closed"))?;
+        let runs = Arc::clone(&self.runs);
+        let permit = match patience {
+            Patience::GivesWay => runs.try_acquire_owned().map_err(|_| overloaded("gave_way"))?,
+            Patience::Waits => {
+                let turn = tokio::time::timeout(self.limits.queue_age, runs.acquire_owned()).await;
+                turn.map_err(|_| overloaded("too_old"))?.map_err(|_| overloaded("closed"))?
+            }
+        };
         let done = tokio::task::spawn_blocking(move || with_permits(place, permit, work)).await;
         match done {
             Ok(Ok(value)) => {
@@ -231,9 +243,20 @@ mod tests {
         let passwords = Passwords::new(PasswordLimits::default()).unwrap();
         let stored = passwords.hash("cafe\u{301}-crème").await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert_eq!(passwords.verify("café-crème", Some(&stored)).await, Ok(true));
-        assert_eq!(passwords.verify("café-creme", Some(&stored)).await, Ok(false));
-        assert_eq!(passwords.verify("café-crème", None).await, Ok(false));
+        assert_eq!(passwords.verify("café-crème", Some(&stored), Patience::Waits).await, Ok(true));
+        assert_eq!(passwords.verify("café-creme", Some(&stored), Patience::Waits).await, Ok(false));
+        assert_eq!(passwords.verify("café-crème", None, Patience::Waits).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn what_gives_way_runs_only_where_nobody_else_would() {
+        let limits = PasswordLimits { in_flight: 1, queue: 1, queue_age: Duration::from_secs(20) };
+        let passwords = Passwords::new(limits).unwrap();
+        assert_eq!(passwords.verify("whatever it is", None, Patience::GivesWay).await, Ok(false));
+        let busy = Arc::clone(&passwords.runs).acquire_owned().await.unwrap();
+        let refused = passwords.verify("whatever it is", None, Patience::GivesWay).await.map_err(|refusal| refusal.code);
+        assert_eq!(refused, Err(ErrorCode::Overloaded));
+        drop(busy);
     }
 
     #[tokio::test]

@@ -12,11 +12,13 @@ use parley_engines::{
 use parley_proto::{
     ErrorCode, RoomId, UnixMillis, UserId,
     event::{Role, Visibility},
-    limits, text,
+    limits as protocol_limits, text,
     wire::User,
 };
 
 use crate::{
+    limits::{Limits, What},
+    metrics,
     profiles::Profiles,
     refusal::Refusal,
     revocation::{self, Revocation},
@@ -34,6 +36,7 @@ pub struct Rooms {
     bus: Arc<dyn BusChannels>,
     profiles: Profiles,
     rights: Rights,
+    limits: Limits,
     placement: Placement,
 }
 
@@ -62,15 +65,16 @@ pub struct SeenMember {
 
 impl Rooms {
     /// Puts the parts together.
-    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn BusChannels>, profiles: Profiles, rights: Rights) -> Self {
+    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn BusChannels>, profiles: Profiles, rights: Rights, limits: Limits) -> Self {
         let placement = Placement::new(Arc::clone(&store));
-        Self { store, bus, profiles, rights, placement }
+        Self { store, bus, profiles, rights, limits, placement }
     }
 
     /// Makes a room on a random open partition; the creator becomes its owner.
     pub async fn create(&self, user: UserId, request: CreateRoom, now: UnixMillis) -> Result<SeenRoom, Refusal> {
         let name = room_name(&request.name)?;
         let topic = topic(&request.topic)?;
+        self.limits.take(What::RoomsCreated, user).await?;
         let id = RoomId::new(self.placement.pick().await?, rand::random());
         let new = NewRoom { id, name, topic, visibility: request.visibility, owner: user, created_at: now };
         match self.store.create_room(&new).await? {
@@ -104,6 +108,11 @@ impl Rooms {
         let seen = self.get(user, id).await?;
         if seen.member {
             return Ok(seen);
+        }
+        // Not in the store's transaction: of those who come at the same moment a few may be more.
+        if seen.room.members >= self.limits.config.room_members {
+            metrics::limited("room_members");
+            return Err(Refusal::new(ErrorCode::Conflict).detail("this room has as many members as a room may have"));
         }
         match self.store.join(id, user, now).await? {
             MembershipChange::NoRoom => Err(Refusal::not_found()),
@@ -146,11 +155,11 @@ fn map<A, B>(page: Page<A>, change: impl FnMut(A) -> B) -> Page<B> {
 }
 
 fn room_name(typed: &str) -> Result<String, Refusal> {
-    text::clean_label(typed, 1, limits::ROOM_NAME).map_err(|error| Refusal::new(ErrorCode::RoomNameInvalid).detail(error.to_string()).at("name"))
+    text::clean_label(typed, 1, protocol_limits::ROOM_NAME).map_err(|error| Refusal::new(ErrorCode::RoomNameInvalid).detail(error.to_string()).at("name"))
 }
 
 fn topic(typed: &str) -> Result<String, Refusal> {
-    text::clean_label(typed, 0, limits::ROOM_TOPIC).map_err(|error| Refusal::new(ErrorCode::TopicTooLong).detail(error.to_string()).at("topic"))
+    text::clean_label(typed, 0, protocol_limits::ROOM_TOPIC).map_err(|error| Refusal::new(ErrorCode::TopicTooLong).detail(error.to_string()).at("topic"))
 }
 
 #[cfg(test)]

@@ -88,7 +88,7 @@ impl Sockets {
         let _drained_with_us = self.shared.tasks.token();
         let (sink, mut stream) = socket.split();
         let outbox = Outbox::new(self.shared.limits.outbox);
-        let hello = tokio::time::timeout(limits::HELLO_DEADLINE, receive_hello(&mut stream));
+        let hello = tokio::time::timeout(self.shared.limits.hello_deadline, receive_hello(&mut stream));
         let (reference, resume) = match hello.await {
             Ok(Ok(hello)) => hello,
             Ok(Err(code)) => return close(sink, code).await,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -13,7 +14,10 @@ use parley_proto::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 use thiserror::Error;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    net::{TcpSocket, TcpStream},
+    time::timeout,
+};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue},
@@ -58,6 +62,8 @@ pub struct Account {
     url: String,
     access_token: String,
     http: reqwest::Client,
+    /// Where this person's sockets come from, if the server is on this machine: each has an address of their own, as people have.
+    home: Ipv4Addr,
 }
 
 /// The answer to a send.
@@ -119,7 +125,8 @@ impl Account {
         let body = serde_json::json!({"user_name": user_name, "password": password, "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-in")).json(&body).send().await?;
         let Session { access_token } = accepted("sign-in", answer).await?;
-        Ok(Self { url: url.to_owned(), access_token, http })
+        let [a, b, c] = rand::random::<[u8; 3]>();
+        Ok(Self { url: url.to_owned(), access_token, http, home: Ipv4Addr::new(127, a, b, c.clamp(1, 254)) })
     }
 
     /// The rooms that this person is a member of, most active first.
@@ -166,7 +173,22 @@ impl Account {
             .map_err(|error| Box::new(tungstenite::Error::from(tungstenite::http::Error::from(error))))?;
         request.headers_mut().insert("authorization", bearer);
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
-        Ok(tokio_tungstenite::connect_async(request).await.map_err(Box::new)?.0)
+        let authority = request.uri().authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
+        let Ok(server @ SocketAddr::V4(_)) = authority.parse::<SocketAddr>() else {
+            return Ok(tokio_tungstenite::connect_async(request).await.map_err(Box::new)?.0);
+        };
+        let stream = self.connect_to(server).await.map_err(|error| Box::new(tungstenite::Error::Io(error)))?;
+        Ok(tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(stream)).await.map_err(Box::new)?.0)
+    }
+
+    async fn connect_to(&self, server: SocketAddr) -> std::io::Result<TcpStream> {
+        let socket = TcpSocket::new_v4()?;
+        if server.ip().is_loopback() {
+            socket.bind((self.home, 0).into())?;
+        }
+        let stream = socket.connect(server).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
     }
 }
 

@@ -22,6 +22,8 @@ pub const SUBSCRIPTIONS: usize = 100;
 pub const REPLAY: usize = 1_000;
 /// A piece of a replay, and a group of frames on the bus, in bytes.
 pub const GROUP_BYTES: usize = 64 * 1024;
+/// A room with fewer members than this has a list of who is online, a larger one a number.
+pub const PRESENCE_LIST: usize = 200;
 /// Entries that a room's tail keeps.
 pub const TAIL_ENTRIES: usize = 128;
 /// How long a room's tail is kept after its last entry.

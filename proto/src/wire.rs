@@ -361,6 +361,14 @@ pub enum ServerFrame {
     Stored { room: RoomId, cursor: Cursor },
     /// Something happened in a room of mine that this socket does not receive in full.
     RoomActivity { room: RoomId, position: Position, seq: u64 },
+    /// Who is online in a room that this socket receives. 0: nobody can say just now.
+    Presence {
+        room: RoomId,
+        online: u64,
+        /// In order of ids; absent in large rooms.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        users: Option<Vec<UserId>>,
+    },
     /// This gateway is going away.
     Drain { reconnect_after_ms: u64 },
     Error {

@@ -29,6 +29,12 @@ use super::{
     script::{PartitionState, RoomGroup, TailCap},
 };
 
+mod limits;
+mod presence;
+
+use limits::Limits;
+use presence::People;
+
 /// The in-process bus. Clones are the same bus.
 #[derive(Debug, Clone, Default)]
 pub struct EmbeddedBus(Arc<Shared>);
@@ -39,6 +45,8 @@ struct Shared {
     subscribers: Mutex<Subscribers>,
     /// Gateway → until when it lives.
     gateways: Mutex<BTreeMap<String, Instant>>,
+    limits: Limits,
+    people: People,
     away: AtomicBool,
 }
 
@@ -66,6 +74,8 @@ impl EmbeddedBus {
             *lock(state) = PartitionState::default();
         }
         lock(&self.0.gateways).clear();
+        self.0.limits.clear();
+        self.0.people.clear();
     }
 
     /// Loses a partition's state; its rooms' tails stay.

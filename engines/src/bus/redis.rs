@@ -21,6 +21,8 @@ use super::{
 mod commands;
 mod entry;
 mod keys;
+mod limits;
+mod presence;
 mod subscriber;
 
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/publish.lua")));

@@ -10,6 +10,7 @@ use parley_proto::{ErrorCode, SessionId, UnixMillis, item::rfc3339_millis, wire:
 use serde::{Deserialize, Serialize};
 
 use super::{
+    client_address::ClientAddress,
     cookies,
     input::{Body, OptionalBody},
     signed_in,
@@ -77,9 +78,9 @@ pub(super) async fn sign_up(State(state): State<AppState>, Body(body): Body<Sign
     Ok(answer(&state, StatusCode::CREATED, granted, body.session, now))
 }
 
-pub(super) async fn sign_in(State(state): State<AppState>, Body(body): Body<SignInBody>) -> Result<Response, Refusal> {
+pub(super) async fn sign_in(State(state): State<AppState>, ClientAddress(address): ClientAddress, Body(body): Body<SignInBody>) -> Result<Response, Refusal> {
     let now = clock::now();
-    let granted = state.accounts.sign_in(&body.user_name, &body.password, now).await?;
+    let granted = state.accounts.sign_in(&body.user_name, &body.password, address, now).await?;
     Ok(answer(&state, StatusCode::OK, granted, body.session, now))
 }
 

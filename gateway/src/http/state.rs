@@ -9,7 +9,9 @@ use crate::{
     accounts::{Accounts, AccountsParts},
     chat::Chat,
     config::GatewayConfig,
+    limits::Limits,
     passwords::{HashError, Passwords},
+    presence::Presence,
     profiles::Profiles,
     rights::Rights,
     rooms::Rooms,
@@ -25,10 +27,25 @@ pub struct AppState {
     pub chat: Chat,
     pub rights: Rights,
     pub profiles: Profiles,
+    pub limits: Limits,
+    pub presence: Presence,
     pub tokens: Tokens,
     /// The root of signed blobs; derive one per purpose.
     pub signer: Signer,
     pub cursors: Cursors,
+}
+
+/// What an [`AppState`] is made of.
+#[derive(Debug)]
+pub struct AppParts {
+    pub config: Arc<GatewayConfig>,
+    pub store: Arc<dyn Store>,
+    pub bus: Arc<dyn BusChannels>,
+    pub chat: Chat,
+    pub rights: Rights,
+    pub profiles: Profiles,
+    pub limits: Limits,
+    pub presence: Presence,
 }
 
 impl AppState {
@@ -36,14 +53,8 @@ impl AppState {
     ///
     /// # Errors
     /// If argon2 refuses our parameters.
-    pub fn new(
-        config: Arc<GatewayConfig>,
-        store: Arc<dyn Store>,
-        bus: Arc<dyn BusChannels>,
-        chat: Chat,
-        rights: Rights,
-        profiles: Profiles,
-    ) -> Result<Self, HashError> {
+    pub fn new(parts: AppParts) -> Result<Self, HashError> {
+        let AppParts { config, store, bus, chat, rights, profiles, limits, presence } = parts;
         let previous = config.token_key_previous.as_ref();
         let tokens = Tokens::new(&config.token_key, previous, config.access_lifetime);
         let signer = Signer::new(&config.token_key, previous);
@@ -53,11 +64,12 @@ impl AppState {
             tokens: tokens.clone(),
             passwords: Passwords::new(config.passwords)?,
             profiles: profiles.clone(),
+            limits: limits.clone(),
             refresh_lifetime: config.refresh_lifetime,
         });
-        let rooms = Rooms::new(store, bus, profiles.clone(), rights.clone());
+        let rooms = Rooms::new(store, bus, profiles.clone(), rights.clone(), limits.clone());
         let cursors = Cursors::new(&signer);
-        Ok(Self { config, accounts, rooms, chat, rights, profiles, tokens, signer, cursors })
+        Ok(Self { config, accounts, rooms, chat, rights, profiles, limits, presence, tokens, signer, cursors })
     }
 }
 

@@ -22,6 +22,10 @@ use super::context::{Caller, Shared};
 use crate::{
     chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest, VoteRequest},
     hub::{NotNow, SocketId},
+    limits::{
+        What,
+        load::{Kind, UnderWay},
+    },
     metrics,
     outbox::Outbox,
     refusal::Refusal,
@@ -51,6 +55,8 @@ pub(super) struct Signed {
 pub(super) struct Turn {
     frame: ClientFrame,
     permit: OwnedSemaphorePermit,
+    /// Among the requests of all sockets; none where there are too many.
+    under_way: Result<UnderWay, Refusal>,
 }
 
 /// Where requests are handed in.
@@ -88,6 +94,8 @@ impl Signed {
 
     async fn subscribe(&self, reference: Ref, room: RoomId, limit: Option<u32>) -> Result<(), Refusal> {
         let limit = page_limit(limit)?;
+        let _under_way = self.shared.personal.load.begin(Kind::Subscribe)?;
+        self.shared.personal.spend(What::Reads, self.caller.user)?;
         self.shared.rights.member(room, self.caller.user).await?;
         let _guard = self.subscribing.lock().await;
         let begun = Instant::now();
@@ -124,6 +132,8 @@ impl Signed {
     /// A page as this socket sees the room at the moment in which the page is queued: what happened between would be missing from it otherwise.
     async fn history(&self, reference: Ref, room: RoomId, at: PageAt, limit: Option<u32>) -> Result<(), Refusal> {
         let limit = page_limit(limit)?;
+        let _under_way = self.shared.personal.load.begin(Kind::DeepHistory)?;
+        self.shared.personal.spend(What::Reads, self.caller.user)?;
         self.shared.rights.member(room, self.caller.user).await?;
         let mut cursor = self.shared.hub.cursor(self.socket, room).ok_or_else(|| Refusal::new(ErrorCode::NotSubscribed))?;
         for _ in 0..PAGE_ATTEMPTS {
@@ -171,8 +181,29 @@ impl Signed {
         }
     }
 
+    /// Answers a send that is not begun: a first attempt was not made, the outcome of a further one is as unknown as before.
+    fn put_off(&self, frame: &ClientFrame, refusal: &Refusal) {
+        let retry_after_ms = refusal.retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        let (reference, room, cid, outcome) = match *frame {
+            ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } => {
+                (reference, room, cid, SendOutcome::Rejected { code: refusal.code, is_final: false, retry_after_ms })
+            }
+            ClientFrame::Send { reference, room, cid, .. }
+            | ClientFrame::Vote { reference, room, cid, .. }
+            | ClientFrame::Drop { reference, room, cid, .. } => {
+                (reference, room, cid, SendOutcome::Unknown { is_final: false, retry_after_ms: retry_after_ms.unwrap_or_default() })
+            }
+            _ => return,
+        };
+        self.answer(reference, room, cid, outcome);
+    }
+
     async fn begin(&self, turn: Turn) {
-        let Turn { frame, permit } = turn;
+        let Turn { frame, permit, under_way } = turn;
+        let under_way = match under_way {
+            Ok(under_way) => under_way,
+            Err(refusal) => return self.put_off(&frame, &refusal),
+        };
         if let ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } = frame
             && self.held_back(room, cid)
         {
@@ -201,7 +232,7 @@ impl Signed {
             Begun::HandedOver(in_flight) => {
                 let signed = self.clone();
                 let wait = async move {
-                    let _permit = permit;
+                    let _under_way = (permit, under_way);
                     let outcome = in_flight.finish().await;
                     signed.answer(reference, room, cid, outcome);
                 };
@@ -237,8 +268,9 @@ impl Requests {
                     });
                     sender
                 });
+                let under_way = self.signed.shared.personal.load.begin(Kind::Send);
                 // The permits bound the queue: there is room.
-                if let Err(error) = sends.send(Turn { frame, permit }).await {
+                if let Err(error) = sends.send(Turn { frame, permit, under_way }).await {
                     tracing::debug!(%error, "session.send_queue_closed");
                 }
             }

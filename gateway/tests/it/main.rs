@@ -5,5 +5,6 @@
 mod api_page;
 mod http_accounts;
 mod http_edges;
+mod http_limits;
 mod http_rooms;
 mod http_server;

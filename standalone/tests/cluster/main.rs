@@ -15,6 +15,7 @@ mod proof;
 mod rolling;
 #[path = "../it/setup.rs"]
 mod setup;
+mod shared;
 mod talk;
 mod world;
 
@@ -61,6 +62,8 @@ fn main() -> ExitCode {
         rolling::every_process_is_replaced_while_people_talk,
         operators::what_postgres_refused_is_driven_once_more,
         operators::a_store_that_is_rebuilt_from_kafka_is_the_same_row_for_row,
+        shared::a_limit_is_one_over_both_gateways,
+        shared::a_killed_gateway_leaves_no_ghosts,
         proof::a_difference_is_found,
     };
     macro_rules! on_the_cluster {

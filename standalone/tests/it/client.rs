@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use parley_proto::{
     item::{Item, ItemKind},
     wire::{ClientFrame, NewestPage, Resume, RoomCursor, ServerFrame, Tallies, VoteValue},
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
@@ -27,6 +28,8 @@ pub(crate) struct Person {
     pub(crate) url: String,
     pub(crate) access_token: String,
     http: reqwest::Client,
+    /// Everybody comes from an address of their own.
+    pub(crate) home: Ipv4Addr,
 }
 
 impl Person {
@@ -38,14 +41,16 @@ impl Person {
     /// The same; or the answer that was not 201.
     pub(crate) async fn try_sign_up(url: &str, name: &str) -> Result<Self, (u16, serde_json::Value)> {
         let user_name = format!("{name}-{:08x}", rand::random::<u32>());
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let [a, b, c] = rand::random::<[u8; 3]>();
+        let home = Ipv4Addr::new(127, a, b, c.clamp(1, 254));
+        let http = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(home)).build().unwrap();
         let body = serde_json::json!({"user_name": user_name, "password": "correct horse battery", "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-up")).json(&body).send().await.unwrap();
         let (status, session): (_, serde_json::Value) = (answer.status().as_u16(), answer.json().await.unwrap());
         if status != 201 {
             return Err((status, session));
         }
-        Ok(Self { url: url.to_owned(), access_token: session["access_token"].as_str().unwrap().to_owned(), http })
+        Ok(Self { url: url.to_owned(), access_token: session["access_token"].as_str().unwrap().to_owned(), http, home })
     }
 
     /// The same person at another gateway.
@@ -217,7 +222,12 @@ impl Socket {
         let mut request = format!("{}/api/v1/socket", person.url.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("authorization", HeaderValue::from_str(&format!("Bearer {}", person.access_token)).unwrap());
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("parley.v1"));
-        Ok(tokio_tungstenite::connect_async(request).await?.0)
+        let server: SocketAddr = request.uri().authority().unwrap().as_str().parse().unwrap();
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((person.home, 0).into())?;
+        let stream = socket.connect(server).await?;
+        stream.set_nodelay(true)?;
+        Ok(tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(stream)).await?.0)
     }
 
     async fn open(person: &Person, resume: Option<Resume>) -> Result<Self, String> {

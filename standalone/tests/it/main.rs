@@ -4,8 +4,10 @@
 mod client;
 mod conversation;
 mod faults;
+mod limits;
 mod node;
 mod operators;
+mod presence;
 mod process;
 mod seed;
 mod setup;

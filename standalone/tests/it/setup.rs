@@ -1,5 +1,13 @@
 //! What a conversation needs of whatever serves it.
 
+/// So high that nobody who tests something else meets them: the settings as an operator writes them.
+pub(crate) const PATIENT: [(&str, &str); 4] = [
+    ("PARLEY_LIMIT_SENDS", "1000/s,2000"),
+    ("PARLEY_LIMIT_VOTES", "1000/s,2000"),
+    ("PARLEY_LIMIT_READS", "1000/s,2000"),
+    ("PARLEY_LIMIT_CONNECTS", "100/s,200"),
+];
+
 /// A deployment with at least one gateway. People and rooms of other tests may be there.
 pub(crate) trait Setup {
     /// The first gateway.

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use crate::setup::PATIENT;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
@@ -117,5 +118,6 @@ pub(crate) fn command(folder: &Path) -> Command {
         command.env_remove(name);
     }
     command.env("PARLEY_DATA_DIR", folder).env("PARLEY_LISTEN", "127.0.0.1:0").env("PARLEY_ADMIN_LISTEN", "127.0.0.1:0").stderr(Stdio::null());
+    command.envs(PATIENT);
     command
 }

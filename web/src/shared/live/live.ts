@@ -23,6 +23,7 @@ import { newCid } from './cid'
 import { createHistory } from './history'
 import { createLink } from './link'
 import { createPeople } from './people'
+import { createPresence } from './presence'
 import { createSeen } from './seen'
 import { createSubscriptions } from './subscriptions'
 import { createTimelines } from './timelines'
@@ -39,6 +40,7 @@ export async function createLive(me: User, events: LiveEvents) {
   const link = createLink(() => client)
   const people = createPeople()
   const timelines = createTimelines()
+  const presence = createPresence()
   const seen = createSeen(me.id)
   const knownSeq = new Map<string, number>()
   const activity = createActivity((room) => seen.mark(room, timelines.get(room)?.lastSeq ?? 0))
@@ -63,6 +65,7 @@ export async function createLive(me: User, events: LiveEvents) {
     onState: (state) => {
       if (connection.getState().phase === 'open' && state.phase !== 'open') {
         timelines.suspend()
+        presence.forget()
         outbox.onDisconnect()
       }
       connection.setState(state, true)
@@ -137,7 +140,7 @@ export async function createLive(me: User, events: LiveEvents) {
   }
 
   function onFrame(frame: ServerFrame): void {
-    if ('users' in frame) people.learn(frame.users)
+    if (frame.type !== 'presence' && 'users' in frame) people.learn(frame.users)
     switch (frame.type) {
       case 'subscribed':
       case 'resync':
@@ -163,6 +166,9 @@ export async function createLive(me: User, events: LiveEvents) {
         break
       case 'voided':
         change(frame.room, (held) => voided(held, frame.positions))
+        break
+      case 'presence':
+        presence.told(frame)
         break
       case 'room_activity':
         activity.moved(frame.room, false)
@@ -195,6 +201,7 @@ export async function createLive(me: User, events: LiveEvents) {
     needPeople: people.need,
     learnPeople: people.learn,
     activity: activity.store,
+    presence: presence.store,
     timelines: timelines.store,
     outbox: outbox.store,
     /** Starts receiving this room; it stays warm after another one was opened. `lastSeq` is what the list of rooms knows. */

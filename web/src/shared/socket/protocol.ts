@@ -102,6 +102,7 @@ const shapes = {
   tallies: obj({ type: type('tallies'), room: str, items: arr(tally), as_of: int }),
   voided: obj({ type: type('voided'), room: str, positions: arr(int) }),
   room_activity: obj({ type: type('room_activity'), room: str, position: int, seq: opt(int) }),
+  presence: obj({ type: type('presence'), room: str, online: int, users: opt(arr(str)) }),
   drain: obj({ type: type('drain'), reconnect_after_ms: int }),
   error: obj({
     type: type('error'),
