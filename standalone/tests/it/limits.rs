@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use parley_engines::bus::rate::Rate;
 use parley_gateway::limits::LimitsConfig;
 use parley_proto::{

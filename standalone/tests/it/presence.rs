@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use parley_engines::store::{
     accounts::{Account, Accounts},
-    rooms::Rooms,
+    rooms::Members,
 };
 use parley_proto::{RoomId, UnixMillis, UserId, wire::ServerFrame};
 use serde_json::{Value, json};
