@@ -68,8 +68,7 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
     let chat = Chat::new(Arc::clone(&log), Arc::clone(&store), reader.clone(), ends.clone(), rights.clone());
 
     let name = config.gateway.clone();
-    let bus_channels: Arc<dyn parley_engines::bus::BusChannels> = Arc::clone(&bus) as _;
-    let state = AppState::new(Arc::new(config), Arc::clone(&store), bus_channels, chat.clone(), rights.clone(), profiles.clone())?;
+    let state = AppState::new(Arc::new(config), Arc::clone(&store), Arc::clone(&bus), chat.clone(), rights.clone(), profiles.clone())?;
     let hub = HubParts {
         bus,
         store: Arc::clone(&store),
@@ -78,6 +77,7 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
         ends: ends.clone(),
         rights: rights.clone(),
         sessions: state.accounts.sessions().clone(),
+        revocations: state.revocations.clone(),
     };
     let hub = Hub::start(&background, hub, &stop);
     let shared = Shared {
@@ -86,6 +86,7 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
         subscriber: Subscriber { reader, ends, store: Arc::clone(&store) },
         profiles,
         rights,
+        sessions: state.accounts.sessions().clone(),
         store,
         signer: state.signer.derive("resume"),
         log_id,

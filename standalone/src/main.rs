@@ -13,6 +13,7 @@ use crate::{
     seed::{SeedOptions, Talkers},
 };
 
+mod admin;
 mod config;
 mod engines;
 mod healthcheck;
@@ -58,6 +59,11 @@ enum Command {
         #[arg(long, requires = "talkers")]
         talkers_file: Option<PathBuf>,
     },
+    /// Say who is an administrator.
+    Admin {
+        #[command(subcommand)]
+        command: admin::AdminCommand,
+    },
     /// Read the settings, name every mistake, do nothing else.
     CheckConfig {
         /// Print every setting with its default, as .env.example has them.
@@ -95,6 +101,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             let talkers = talkers.zip(talkers_file).map(|(count, file)| Talkers { count, file });
             runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages, talkers }))
         }
+        Command::Admin { command } => runtime.block_on(admin::admin(&config, command)),
         Command::CheckConfig { .. } => {
             println!("the settings are fine");
             Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use parley_engines::{bus::BusChannels, store::Store};
+use parley_engines::{bus::Bus, store::Store};
 
 use crate::{
     accounts::{Accounts, AccountsParts},
@@ -11,6 +11,7 @@ use crate::{
     config::GatewayConfig,
     passwords::{HashError, Passwords},
     profiles::Profiles,
+    revocation::Revocations,
     rights::Rights,
     rooms::Rooms,
     tokens::{Cursors, Signer, Tokens},
@@ -29,6 +30,7 @@ pub struct AppState {
     /// The root of signed blobs; derive one per purpose.
     pub signer: Signer,
     pub cursors: Cursors,
+    pub(crate) revocations: Revocations,
 }
 
 impl AppState {
@@ -39,7 +41,7 @@ impl AppState {
     pub fn new(
         config: Arc<GatewayConfig>,
         store: Arc<dyn Store>,
-        bus: Arc<dyn BusChannels>,
+        bus: Arc<dyn Bus>,
         chat: Chat,
         rights: Rights,
         profiles: Profiles,
@@ -47,17 +49,18 @@ impl AppState {
         let previous = config.token_key_previous.as_ref();
         let tokens = Tokens::new(&config.token_key, previous, config.access_lifetime);
         let signer = Signer::new(&config.token_key, previous);
+        let revocations = Revocations::new(bus, Arc::clone(&store));
         let accounts = Accounts::new(AccountsParts {
             store: Arc::clone(&store),
-            bus: Arc::clone(&bus),
+            revocations: revocations.clone(),
             tokens: tokens.clone(),
             passwords: Passwords::new(config.passwords)?,
             profiles: profiles.clone(),
             refresh_lifetime: config.refresh_lifetime,
         });
-        let rooms = Rooms::new(store, bus, profiles.clone(), rights.clone());
+        let rooms = Rooms::new(store, revocations.clone(), profiles.clone(), rights.clone());
         let cursors = Cursors::new(&signer);
-        Ok(Self { config, accounts, rooms, chat, rights, profiles, tokens, signer, cursors })
+        Ok(Self { config, accounts, rooms, chat, rights, profiles, tokens, signer, cursors, revocations })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use parley_proto::{PartitionId, RoomId};
+use parley_proto::{PartitionId, RoomId, UserId};
 
 use crate::bus::Channel;
 
@@ -23,6 +23,11 @@ pub(super) fn set(partition: PartitionId) -> String {
 /// How the partition's tails begin; `incarnation:room` follows.
 pub(super) fn tails(partition: PartitionId) -> String {
     format!("t:{{{}}}:", partition.0)
+}
+
+/// The version of a person's rights. All of them share a hash tag: they are asked for by the hundred.
+pub(super) fn rights(user: UserId) -> String {
+    format!("{{ver}}:{user}")
 }
 
 pub(super) fn channel(channel: Channel) -> String {

@@ -46,6 +46,7 @@ macro_rules! bus_contract {
             a_connection_that_is_dropped_hears_nothing_more,
             a_gateway_lives_as_long_as_it_renews,
             a_gateway_that_says_goodbye_is_gone_at_once,
+            a_version_of_rights_never_goes_back,
         );
     };
     (@tests $open:path: $($name:ident),* $(,)?) => {
@@ -491,4 +492,16 @@ pub(crate) async fn a_gateway_that_says_goodbye_is_gone_at_once(bus: &dyn Bus) {
     bus.remove_gateway(&one).await.unwrap();
     bus.remove_gateway("never there").await.unwrap();
     assert!(!bus.renew_gateway(&two, Duration::from_secs(60)).await.unwrap().contains(&one));
+}
+
+pub(crate) async fn a_version_of_rights_never_goes_back(bus: &dyn Bus) {
+    let people: Vec<_> = (0..3).map(|_| parley_proto::UserId(uuid::Uuid::new_v4())).collect();
+    assert_eq!(bus.rights(&people).await.unwrap(), [None, None, None]);
+    bus.raise_rights(&[(people[0], 0), (people[1], (1 << 53) - 1)]).await.unwrap();
+    assert_eq!(bus.rights(&people).await.unwrap(), [Some(0), Some((1 << 53) - 1), None]);
+    bus.raise_rights(&[(people[0], 7), (people[1], 3)]).await.unwrap();
+    bus.raise_rights(&[(people[0], 6)]).await.unwrap();
+    assert_eq!(bus.rights(&people).await.unwrap(), [Some(7), Some((1 << 53) - 1), None]);
+    bus.raise_rights(&[]).await.unwrap();
+    assert_eq!(bus.rights(&[]).await.unwrap(), []);
 }

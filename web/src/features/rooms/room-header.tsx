@@ -5,8 +5,8 @@ import { neutral } from '@/shared/text/tokens'
 import { IconButton } from '@/shared/ui/button'
 import { LeaveIcon, MoreIcon, PeopleIcon, TopIcon } from '@/shared/ui/icons'
 import { Menu, MenuItem } from '@/shared/ui/menu'
+import { PaneHeader } from '@/shared/ui/pane-header'
 import { LeaveRoomDialog } from './leave-room-dialog'
-import { PaneHeader } from './pane-header'
 import { memberCount, RoomName } from './room-name'
 
 /** What may stand beside the conversation, one at a time. */
