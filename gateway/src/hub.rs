@@ -25,11 +25,7 @@ use parley_engines::{
     bus::{Bus, BusConnection, BusEvent, Channel},
     store::{Store, votes::ChangedTallies},
 };
-use parley_proto::{
-    Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId,
-    notice::Notice,
-    wire::ServerFrame,
-};
+use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, notice::Notice, wire::ServerFrame};
 use tokio::{
     sync::{RwLock, mpsc, watch},
     time::Instant,

@@ -25,7 +25,8 @@ use tokio::{
 };
 
 use super::{
-    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusRights, BusUnavailable, Channel, Incarnation, Published, RoomFrames, Tail, metrics,
+    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusRights, BusUnavailable, Channel, Incarnation, Published, RoomFrames, Tail,
+    metrics,
     script::{PartitionState, RoomGroup, TailCap},
 };
 

@@ -14,9 +14,8 @@ use tokio::sync::mpsc;
 
 use self::{commands::Commands, subscriber::RedisConnection};
 use super::{
-    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusRights, BusUnavailable, Channel, Incarnation, Published, RIGHTS_KEPT, RoomFrames,
-    Tail,
-    script::TailCap,
+    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusRights, BusUnavailable, Channel, Incarnation, Published, RIGHTS_KEPT,
+    RoomFrames, Tail, script::TailCap,
 };
 
 mod commands;

@@ -115,12 +115,12 @@ impl Inner {
                 metrics::rights_checked("store", people.len());
                 let changed = verified.store_said(&versions, begun);
                 let reading = futures::stream::iter(changed).map(|(user, version)| self.read_rights(user, version, begun)).buffer_unordered(READ_AT_ONCE);
-                let all = reading.all(|read| async move { read.is_ok() }).await;
+                let read: Vec<Result<(), StoreUnavailable>> = reading.collect().await;
                 // For the time when the store is away. A bus that is away itself will be told by the next look.
                 if let Err(error) = self.bus.raise_rights(&versions).await {
                     tracing::debug!(%error, "hub.rights.raise");
                 }
-                all
+                read.iter().all(Result::is_ok)
             }
             Err(error) => {
                 tracing::debug!(%error, "hub.rights.store");

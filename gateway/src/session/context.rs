@@ -6,7 +6,9 @@ use parley_engines::store::Store;
 use parley_proto::{LogId, SessionId, UserId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accounts::sessions::Sessions, chat::Chat, hub::Hub, outbox::OutboxLimits, profiles::Profiles, rights::Rights, subscribe::Subscriber, tokens::Signer};
+use crate::{
+    accounts::sessions::Sessions, chat::Chat, hub::Hub, outbox::OutboxLimits, profiles::Profiles, rights::Rights, subscribe::Subscriber, tokens::Signer,
+};
 
 /// Shared by all sockets. Cheap to clone.
 #[derive(Debug, Clone)]

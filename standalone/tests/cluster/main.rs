@@ -11,6 +11,7 @@ mod conversation;
 mod degradation;
 mod kills;
 mod proof;
+mod rights;
 mod rolling;
 #[path = "../it/setup.rs"]
 mod setup;
@@ -57,6 +58,8 @@ fn main() -> ExitCode {
         degradation::without_kafka,
         degradation::without_a_persister,
         degradation::without_nginx,
+        rights::ended_without_redis,
+        rights::nobody_vouches,
         rolling::every_process_is_replaced_while_people_talk,
         proof::a_difference_is_found,
     };

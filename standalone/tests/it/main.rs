@@ -7,6 +7,7 @@ mod faults;
 mod node;
 mod process;
 mod seed;
+mod sessions;
 mod setup;
 mod socket;
 mod start;

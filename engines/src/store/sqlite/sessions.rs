@@ -189,8 +189,10 @@ async fn seen(tx: &mut SqliteConnection, session: SessionId, now: UnixMillis) ->
 }
 
 async fn end(tx: &mut SqliteConnection, session: SessionId) -> Result<(), sqlx::Error> {
-    let user: Option<Vec<u8>> =
-        sqlx::query_scalar("update sessions set ended = 1 where id = ? and ended = 0 returning user").bind(sql::blob(session.0)).fetch_optional(&mut *tx).await?;
+    let user: Option<Vec<u8>> = sqlx::query_scalar("update sessions set ended = 1 where id = ? and ended = 0 returning user")
+        .bind(sql::blob(session.0))
+        .fetch_optional(&mut *tx)
+        .await?;
     if let Some(user) = user {
         right_ended(tx, UserId(sql::uuid(&user)?)).await?;
     }

@@ -167,7 +167,10 @@ pub(super) async fn a_session_is_not_begun_with_a_password_that_was_changed_mean
     assert!(changed.unwrap().is_some());
     assert!(begun.iter().all(Result::is_ok));
     assert_eq!(store.sessions_of(user(1), NOW).await.unwrap(), [kept.clone()], "whether before or after the change, none of them is there");
-    assert_eq!(store.create_session(&Session { id: SessionId(Uuid::from_u128(99)), ..kept }, token(90), PASSWORD).await.unwrap(), SessionCreated::PasswordChanged);
+    assert_eq!(
+        store.create_session(&Session { id: SessionId(Uuid::from_u128(99)), ..kept }, token(90), PASSWORD).await.unwrap(),
+        SessionCreated::PasswordChanged
+    );
 }
 
 pub(super) async fn a_version_grows_with_each_right_that_ends(store: AnyStore) {
