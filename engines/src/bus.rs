@@ -184,6 +184,21 @@ pub trait BusLeases: Send + Sync + std::fmt::Debug {
     async fn remove_gateway(&self, gateway: &str) -> Result<(), BusUnavailable>;
 }
 
+/// Versions of people's rights stay on the bus for so long after they were last raised.
+pub const RIGHTS_KEPT: Duration = Duration::from_secs(24 * 3_600);
+/// People in one call, at most.
+pub const RIGHTS_BATCH: usize = 1_000;
+
+/// Which version people's rights have, as whoever read the store last wrote it down: it stands in while the store is away.
+#[async_trait]
+pub trait BusRights: Send + Sync + std::fmt::Debug {
+    /// Keeps the greater version of each. At most [`RIGHTS_BATCH`].
+    async fn raise_rights(&self, versions: &[(UserId, u64)]) -> Result<(), BusUnavailable>;
+
+    /// What is known, in the order asked. At most [`RIGHTS_BATCH`].
+    async fn rights(&self, users: &[UserId]) -> Result<Vec<Option<u64>>, BusUnavailable>;
+}
+
 /// A bus engine.
-pub trait Bus: BusPublish + BusRead + BusChannels + BusLeases + BusLimits + BusPresence {}
-impl<T: BusPublish + BusRead + BusChannels + BusLeases + BusLimits + BusPresence> Bus for T {}
+pub trait Bus: BusPublish + BusRead + BusChannels + BusLeases + BusLimits + BusPresence + BusRights {}
+impl<T: BusPublish + BusRead + BusChannels + BusLeases + BusLimits + BusPresence + BusRights> Bus for T {}

@@ -75,11 +75,10 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
     background.spawn(presence.clone().keep(stop.clone()));
 
     let (name, socket_limits) = (config.gateway.clone(), config.sockets);
-    let bus_channels: Arc<dyn parley_engines::bus::BusChannels> = Arc::clone(&bus) as _;
     let state = AppState::new(AppParts {
         config: Arc::new(config),
         store: Arc::clone(&store),
-        bus: bus_channels,
+        bus: Arc::clone(&bus),
         chat: chat.clone(),
         rights: rights.clone(),
         profiles: profiles.clone(),
@@ -95,6 +94,7 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
         presence,
         rights: rights.clone(),
         sessions: state.accounts.sessions().clone(),
+        revocations: state.revocations.clone(),
     };
     let hub = Hub::start(&background, hub, &stop);
     let shared = Shared {
@@ -103,6 +103,7 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
         subscriber: Subscriber { reader, ends, store: Arc::clone(&store) },
         profiles,
         rights,
+        sessions: state.accounts.sessions().clone(),
         store,
         signer: state.signer.derive("resume"),
         log_id,

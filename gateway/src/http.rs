@@ -11,7 +11,7 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use parley_proto::ErrorCode;
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
@@ -20,6 +20,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::refusal::Refusal;
 
 mod access_log;
+mod agent;
 mod auth;
 mod client_address;
 mod cookies;
@@ -34,6 +35,7 @@ mod origin;
 mod presence;
 pub mod problem;
 mod rooms;
+mod sessions;
 mod signed_in;
 pub mod socket;
 mod state;
@@ -80,6 +82,10 @@ fn api() -> Router<AppState> {
         .route("/auth/refresh", post(auth::refresh))
         .route("/auth/sign-out", post(auth::sign_out))
         .route("/me", get(me::show).patch(me::update))
+        .route("/me/password", put(me::change_password))
+        .route("/me/sessions", get(sessions::list))
+        .route("/me/sessions/revoke-others", post(sessions::revoke_others))
+        .route("/me/sessions/{id}", delete(sessions::revoke))
         .route("/users", get(users::list))
         .route("/rooms", get(rooms::mine).post(rooms::create))
         .route("/rooms/directory", get(rooms::directory))

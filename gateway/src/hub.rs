@@ -6,6 +6,7 @@ mod activity;
 mod beat;
 mod chain;
 mod notices;
+mod recheck;
 mod room;
 mod stored;
 pub(crate) mod tallies;
@@ -24,15 +25,14 @@ use parley_engines::{
     bus::{Bus, BusConnection, BusEvent, Channel},
     store::{Store, votes::ChangedTallies},
 };
-use parley_proto::{
-    Cursor, ErrorCode, PartitionId, Position, RoomId, SessionId, UserId,
-    notice::Notice,
-    wire::{CloseCode, ServerFrame},
+use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, notice::Notice, wire::ServerFrame};
+use tokio::{
+    sync::{RwLock, mpsc, watch},
+    time::Instant,
 };
-use tokio::sync::{RwLock, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, presence::Presence, reader::Reader, revocation::Revocation, rights::Rights};
+use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, presence::Presence, reader::Reader, revocation::Revocations, rights::Rights};
 use activity::Activity;
 use beat::{BEAT, Beats};
 use notices::Notices;
@@ -57,12 +57,16 @@ pub struct SocketInfo {
     pub user: UserId,
     pub session: SessionId,
     pub outbox: Outbox,
+    /// Told `false` when nobody vouches for this person's rights any more, `true` when somebody does again.
+    pub verified: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug)]
 struct Socket {
     info: SocketInfo,
     rooms: HashSet<RoomId>,
+    /// Of its session, once it was read.
+    expires_at: Option<UnixMillis>,
 }
 
 /// The hub. Cheap to clone.
@@ -117,6 +121,8 @@ pub(crate) struct HubParts {
     pub(crate) rights: Rights,
     /// Told of ended sessions.
     pub(crate) sessions: Sessions,
+    /// Where this gateway's own are told.
+    pub(crate) revocations: Revocations,
 }
 
 #[cfg(test)]
@@ -129,7 +135,7 @@ impl SocketId {
 impl Hub {
     /// A hub that receives from `bus` until `stop`.
     pub(crate) fn start(tasks: &TaskTracker, parts: HubParts, stop: &CancellationToken) -> Self {
-        let HubParts { bus, store, partitions, reader, ends, presence, rights, sessions } = parts;
+        let HubParts { bus, store, partitions, reader, ends, presence, rights, sessions, revocations } = parts;
         let inner = Arc::new(Inner {
             bus,
             reader,
@@ -149,14 +155,16 @@ impl Hub {
             notices: (0..partitions).map(|_| Notices::new()).collect(),
             next_ticket: AtomicU64::new(1),
         });
-        for task in [Task::Receive, Task::Beat, Task::Chains] {
-            let (inner, stop) = (Arc::clone(&inner), stop.clone());
+        for task in [Task::Receive, Task::Beat, Task::Chains, Task::Check, Task::HearOurselves] {
+            let (inner, stop, here) = (Arc::clone(&inner), stop.clone(), revocations.here());
             tasks.spawn(async move {
                 let work = async {
                     match task {
                         Task::Receive => inner.receive().await,
                         Task::Beat => inner.keep_beating().await,
                         Task::Chains => inner.keep_chains().await,
+                        Task::Check => inner.keep_checking().await,
+                        Task::HearOurselves => inner.hear_ourselves(here).await,
                     }
                 };
                 tokio::select! {
@@ -174,7 +182,8 @@ impl Hub {
         let memberships: Vec<RoomId> = memberships.into_iter().collect();
         self.inner.presence.open(id, info.user, info.outbox.clone(), memberships.iter().copied());
         Inner::lock(&self.inner.activity).add(id, memberships);
-        Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new() });
+        self.inner.rights.verified().came(info.user, Instant::now());
+        Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new(), expires_at: None });
         metrics::sockets(1.0);
         id
     }
@@ -236,6 +245,20 @@ impl Hub {
         self.inner.leave(socket, room).await
     }
 
+    /// Stops receiving everything; where the socket stood in what was live.
+    pub(crate) async fn leave_all(&self, socket: SocketId) -> Vec<Told> {
+        let places = self.tell_cursors(socket);
+        for room in self.inner.rooms_received(socket) {
+            self.leave(socket, room.id).await;
+        }
+        places
+    }
+
+    /// Queues something for a room that the socket still receives. `false`: it does not any more, nothing was queued.
+    pub(crate) fn queue(&self, socket: SocketId, room: RoomId, frame: &ServerFrame) -> bool {
+        self.inner.room(room).is_some_and(|room| room.queue(socket, frame))
+    }
+
     /// Where the socket stands in a room that it receives.
     pub fn cursor(&self, socket: SocketId, room: RoomId) -> Option<Cursor> {
         self.inner.room(room)?.cursor(socket)
@@ -293,6 +316,8 @@ enum Task {
     Receive,
     Beat,
     Chains,
+    Check,
+    HearOurselves,
 }
 
 impl Inner {
@@ -451,38 +476,6 @@ impl Inner {
                 && !entry.rooms.contains(&room)
             {
                 entry.info.outbox.send(&ServerFrame::RoomActivity { room, position, seq });
-            }
-        }
-    }
-
-    /// A right ended: nothing more goes to the sockets that had it.
-    async fn revoke(&self, revocation: &Revocation) {
-        if *revocation == Revocation::default() {
-            return;
-        }
-        self.rights.revoked(revocation);
-        if let Some(session) = revocation.session {
-            self.sessions.ended(session);
-        }
-        let affected: Vec<(SocketId, SocketInfo)> = Self::lock(&self.sockets)
-            .iter()
-            .filter(|(_, socket)| revocation.session.is_none_or(|session| session == socket.info.session))
-            .filter(|(_, socket)| revocation.user.is_none_or(|user| user == socket.info.user))
-            .map(|(id, socket)| (*id, socket.info.clone()))
-            .collect();
-        for (socket, info) in affected {
-            match revocation.room {
-                None => info.outbox.close(CloseCode::SessionEnded),
-                Some(room) => {
-                    if let Some(entry) = Self::lock(&self.sockets).get_mut(&socket) {
-                        entry.rooms.remove(&room);
-                    }
-                    Self::lock(&self.activity).remove(socket, room);
-                    self.presence.leave(socket, room);
-                    if self.leave(socket, room).await {
-                        info.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(ErrorCode::NotFound) });
-                    }
-                }
             }
         }
     }

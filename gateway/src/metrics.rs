@@ -21,6 +21,9 @@ const LOG_BEATS: &str = "parley_gateway_log_beats_total";
 const BUS_CUTS: &str = "parley_gateway_bus_cuts_total";
 const PASSWORD_RUNS: &str = "parley_gateway_password_runs_total";
 const SIGN_INS: &str = "parley_gateway_sign_ins_total";
+const RIGHTS_CHECKS: &str = "parley_gateway_rights_checks_total";
+const REVOCATIONS_FOUND: &str = "parley_gateway_revocations_found_total";
+const SOCKETS_UNVERIFIED: &str = "parley_gateway_sockets_unverified";
 const REQUESTS: &str = "parley_gateway_requests_total";
 const REQUEST_SECONDS: &str = "parley_gateway_request_seconds";
 const LIMITED: &str = "parley_gateway_limited_total";
@@ -50,6 +53,9 @@ pub fn describe() {
     describe_counter!(BUS_CUTS, Unit::Count, "Times that the subscriber connection to the bus broke.");
     describe_counter!(PASSWORD_RUNS, Unit::Count, "Runs of argon2, by outcome: done, failed, queue_full, too_old, gave_way, closed.");
     describe_counter!(SIGN_INS, Unit::Count, "Sign-ups, sign-ins, refreshes and sign-outs, by outcome.");
+    describe_counter!(RIGHTS_CHECKS, Unit::Count, "People whose rights were looked at again, by who answered: store, bus, nobody.");
+    describe_counter!(REVOCATIONS_FOUND, Unit::Count, "Ended rights of which no revocation had arrived, found by looking again.");
+    describe_gauge!(SOCKETS_UNVERIFIED, Unit::Count, "Sockets that receive nothing because neither store nor bus vouches for their people's rights.");
     describe_counter!(REQUESTS, Unit::Count, "HTTP requests, by method, route template and status.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long HTTP requests took, by route template.");
     describe_counter!(LIMITED, Unit::Count, "Requests refused because a person or an address had reached a limit, by limit.");
@@ -148,6 +154,18 @@ pub(crate) fn password_run(outcome: &'static str) {
 
 pub(crate) fn sign_in(outcome: &'static str) {
     counter!(SIGN_INS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn rights_checked(by: &'static str, people: usize) {
+    counter!(RIGHTS_CHECKS, "by" => by).increment(people as u64);
+}
+
+pub(crate) fn revocation_found() {
+    counter!(REVOCATIONS_FOUND).increment(1);
+}
+
+pub(crate) fn sockets_unverified(count: usize) {
+    gauge!(SOCKETS_UNVERIFIED).set(count as f64);
 }
 
 /// `route` is the template, never the path.

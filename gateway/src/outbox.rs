@@ -122,6 +122,18 @@ impl Outbox {
         self.shared.filled.notify_one();
     }
 
+    /// Closes the socket at once: what waits is not written any more, whatever else was to become of it.
+    pub fn end(&self, code: CloseCode) {
+        {
+            let mut state = self.state();
+            state.frames.clear();
+            state.bytes = 0;
+            state.close = Some(code);
+        }
+        self.shared.filled.notify_one();
+        self.shared.drained.notify_waiters();
+    }
+
     /// Whether a close was asked for.
     pub fn is_closed(&self) -> bool {
         self.state().close.is_some()
@@ -185,5 +197,15 @@ mod tests {
         assert!(!outbox.is_closed());
         outbox.push("y".into());
         assert!(outbox.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_socket_whose_session_ended_is_written_nothing_that_waited() {
+        let outbox = Outbox::new(OutboxLimits::default());
+        outbox.push("a secret".into());
+        outbox.close(CloseCode::Drain);
+        outbox.end(CloseCode::SessionEnded);
+        outbox.push("another".into());
+        assert!(matches!(outbox.take().await, Outgoing::Close(CloseCode::SessionEnded)));
     }
 }

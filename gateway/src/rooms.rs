@@ -2,12 +2,9 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use parley_engines::{
-    bus::BusChannels,
-    store::{
-        Page, PageRequest, Store,
-        rooms::{ActivityKey, DirectoryKey, MembershipChange, NewRoom, Room, RoomCreated},
-    },
+use parley_engines::store::{
+    Page, PageRequest, Store,
+    rooms::{ActivityKey, DirectoryKey, MembershipChange, NewRoom, Room, RoomCreated},
 };
 use parley_proto::{
     ErrorCode, RoomId, UnixMillis, UserId,
@@ -21,7 +18,7 @@ use crate::{
     metrics,
     profiles::Profiles,
     refusal::Refusal,
-    revocation::{self, Revocation},
+    revocation::{Revocation, Revocations},
     rights::Rights,
 };
 
@@ -33,7 +30,7 @@ use placement::Placement;
 #[derive(Debug, Clone)]
 pub struct Rooms {
     store: Arc<dyn Store>,
-    bus: Arc<dyn BusChannels>,
+    revocations: Revocations,
     profiles: Profiles,
     rights: Rights,
     limits: Limits,
@@ -65,9 +62,9 @@ pub struct SeenMember {
 
 impl Rooms {
     /// Puts the parts together.
-    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn BusChannels>, profiles: Profiles, rights: Rights, limits: Limits) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, revocations: Revocations, profiles: Profiles, rights: Rights, limits: Limits) -> Self {
         let placement = Placement::new(Arc::clone(&store));
-        Self { store, bus, profiles, rights, limits, placement }
+        Self { store, revocations, profiles, rights, limits, placement }
     }
 
     /// Makes a room on a random open partition; the creator becomes its owner.
@@ -131,7 +128,7 @@ impl Rooms {
             MembershipChange::Changed(_) | MembershipChange::Unchanged => {
                 let revocation = Revocation::of_member(user, id);
                 self.rights.revoked(&revocation);
-                revocation::announce(self.bus.as_ref(), revocation).await;
+                self.revocations.tell(user, &[revocation]).await;
                 Ok(())
             }
         }

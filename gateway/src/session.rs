@@ -4,6 +4,7 @@
 
 mod context;
 mod departure;
+mod doubt;
 mod requests;
 mod resume;
 mod tallies;
@@ -20,7 +21,10 @@ use parley_proto::{
     ErrorCode, WINDOW, limits,
     wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
 };
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 
 use crate::{
     clock,
@@ -28,6 +32,7 @@ use crate::{
     metrics,
     outbox::{Outbox, Outgoing},
     refusal::Refusal,
+    tokens::Access,
 };
 pub(crate) use context::Shared;
 pub use context::{Caller, SocketLimits, Sockets};
@@ -101,9 +106,15 @@ impl Sockets {
             tracing::warn!(%error, "session.memberships");
             Vec::new()
         });
-        let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone() };
+        let (verified, told) = watch::channel(true);
+        let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone(), verified: Arc::new(verified) };
         let socket = self.shared.hub.open(info, memberships.into_iter().map(|membership| membership.room));
-        let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone());
+        // Revocations reach the socket from here on; one that came since the upgrade is known by now.
+        if self.shared.sessions.check(Access { user: caller.user, session: caller.session }, clock::now()).await.is_err() {
+            self.shared.hub.close(socket).await;
+            return close(sink, CloseCode::SessionEnded).await;
+        }
+        let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone(), told);
         let Some(user) = self.shared.profiles.of(&[caller.user]).await.pop() else {
             self.shared.hub.close(socket).await;
             return close(sink, CloseCode::TryAgainLater).await;
@@ -185,6 +196,7 @@ impl Connection {
         let mut look = tokio::time::interval_at(Instant::now() + CURSORS_LOOK, CURSORS_LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gone_at: Option<Instant> = None;
+        let mut verified = self.signed.verified.clone();
         let mut departure = Departure::Stays(self.signed.shared.drain.clone());
         loop {
             let silence = async {
@@ -229,6 +241,10 @@ impl Connection {
                     if self.signed.shared.hub.untold(self.signed.socket) > UNTOLD_MAX {
                         self.signed.tell_cursors();
                     }
+                }
+                Ok(()) = verified.changed() => {
+                    let is_verified = *verified.borrow_and_update();
+                    if is_verified { self.signed.go_on() } else { self.signed.stop().await }
                 }
                 () = silence => return Some(CloseCode::GoingAway),
                 step = departure.step() => match step {

@@ -15,6 +15,7 @@ use crate::{
     seed::{SeedOptions, Talkers},
 };
 
+mod admin;
 mod config;
 mod dead_letters;
 mod engines;
@@ -76,6 +77,11 @@ enum Command {
         talkers: Option<usize>,
         #[arg(long, requires = "talkers")]
         talkers_file: Option<PathBuf>,
+    },
+    /// Say who is an administrator.
+    Admin {
+        #[command(subcommand)]
+        command: admin::AdminCommand,
     },
     /// Read the settings, name every mistake, do nothing else.
     CheckConfig {
@@ -146,6 +152,7 @@ fn run(command: Command) -> anyhow::Result<()> {
             let talkers = talkers.zip(talkers_file).map(|(count, file)| Talkers { count, file });
             runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages, talkers }))
         }
+        Command::Admin { command } => runtime.block_on(admin::admin(&config, command)),
         Command::CheckConfig { .. } => {
             println!("the settings are fine");
             Ok(())

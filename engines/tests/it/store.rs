@@ -45,6 +45,11 @@ macro_rules! whole_contract {
                 an_old_token_ends_the_session,
                 ten_parallel_refreshes_are_one_success_one_grace_and_an_end,
                 an_ended_or_expired_session_refuses_every_token,
+                a_person_s_sessions_are_listed_last_seen_first_and_ended_but_one,
+                a_new_password_ends_all_sessions_but_one_and_is_set_once,
+                a_session_is_not_begun_with_a_password_that_was_changed_meanwhile,
+                a_version_grows_with_each_right_that_ends,
+                administrators_are_made_unmade_and_listed,
             }
             rooms {
                 a_new_room_has_its_creator_as_owner_and_an_event_in_the_outbox,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRef;
-use parley_engines::{bus::BusChannels, store::Store};
+use parley_engines::{bus::Bus, store::Store};
 
 use crate::{
     accounts::{Accounts, AccountsParts},
@@ -13,6 +13,7 @@ use crate::{
     passwords::{HashError, Passwords},
     presence::Presence,
     profiles::Profiles,
+    revocation::Revocations,
     rights::Rights,
     rooms::Rooms,
     tokens::{Cursors, Signer, Tokens},
@@ -33,6 +34,7 @@ pub struct AppState {
     /// The root of signed blobs; derive one per purpose.
     pub signer: Signer,
     pub cursors: Cursors,
+    pub(crate) revocations: Revocations,
 }
 
 /// What an [`AppState`] is made of.
@@ -40,7 +42,7 @@ pub struct AppState {
 pub struct AppParts {
     pub config: Arc<GatewayConfig>,
     pub store: Arc<dyn Store>,
-    pub bus: Arc<dyn BusChannels>,
+    pub bus: Arc<dyn Bus>,
     pub chat: Chat,
     pub rights: Rights,
     pub profiles: Profiles,
@@ -58,18 +60,19 @@ impl AppState {
         let previous = config.token_key_previous.as_ref();
         let tokens = Tokens::new(&config.token_key, previous, config.access_lifetime);
         let signer = Signer::new(&config.token_key, previous);
+        let revocations = Revocations::new(bus, Arc::clone(&store));
         let accounts = Accounts::new(AccountsParts {
             store: Arc::clone(&store),
-            bus: Arc::clone(&bus),
+            revocations: revocations.clone(),
             tokens: tokens.clone(),
             passwords: Passwords::new(config.passwords)?,
             profiles: profiles.clone(),
             limits: limits.clone(),
             refresh_lifetime: config.refresh_lifetime,
         });
-        let rooms = Rooms::new(store, bus, profiles.clone(), rights.clone(), limits.clone());
+        let rooms = Rooms::new(store, revocations.clone(), profiles.clone(), rights.clone(), limits.clone());
         let cursors = Cursors::new(&signer);
-        Ok(Self { config, accounts, rooms, chat, rights, profiles, limits, presence, tokens, signer, cursors })
+        Ok(Self { config, accounts, rooms, chat, rights, profiles, limits, presence, tokens, signer, cursors, revocations })
     }
 }
 

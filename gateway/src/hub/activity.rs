@@ -41,6 +41,11 @@ impl Activity {
         }
     }
 
+    /// What the socket is told of.
+    pub(super) fn rooms(&self, socket: SocketId) -> Vec<RoomId> {
+        self.rooms.get(&socket).into_iter().flatten().copied().collect()
+    }
+
     pub(super) fn notice(&mut self, notice: &Notice) {
         for (room, seq) in &notice.rooms {
             if self.sockets.contains_key(room) {

@@ -133,6 +133,16 @@ impl Room {
         state.watchers.len() != before
     }
 
+    /// Queues a frame for a socket that is here.
+    pub(super) fn queue(&self, socket: SocketId, frame: &ServerFrame) -> bool {
+        let state = self.state();
+        let watcher = state.watchers.iter().find(|watcher| watcher.socket == socket);
+        watcher.is_some_and(|watcher| {
+            watcher.outbox.send(frame);
+            true
+        })
+    }
+
     /// See [`View::go_live`]; `reply` is queued first.
     pub(super) fn go_live(self: &Arc<Self>, reader: &Reader, entering: Entering, reply: impl FnOnce(&Outbox)) -> Entered {
         let Entering { socket, cursor, beat, brought, ticket, chain_known } = entering;

@@ -6,7 +6,10 @@ use parley_engines::store::Store;
 use parley_proto::{LogId, SessionId, UserId};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{chat::Chat, hub::Hub, limits::Limits, outbox::OutboxLimits, profiles::Profiles, rights::Rights, subscribe::Subscriber, tokens::Signer};
+use crate::{
+    accounts::sessions::Sessions, chat::Chat, hub::Hub, limits::Limits, outbox::OutboxLimits, profiles::Profiles, rights::Rights, subscribe::Subscriber,
+    tokens::Signer,
+};
 
 /// Shared by all sockets. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -21,6 +24,7 @@ pub(crate) struct Shared {
     pub(crate) subscriber: Subscriber,
     pub(crate) profiles: Profiles,
     pub(crate) rights: Rights,
+    pub(crate) sessions: Sessions,
     pub(crate) store: Arc<dyn Store>,
     /// Signs resume tokens.
     pub(crate) signer: Signer,

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,14 +14,14 @@ use parley_proto::{
     wire::{ClientFrame, NewestPage, Ref, RoomCursor, ServerFrame},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::Instant,
 };
 
 use super::context::{Caller, Shared};
 use crate::{
     chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest, VoteRequest},
-    hub::{NotNow, SocketId},
+    hub::{NotNow, SocketId, Told},
     limits::{
         What,
         load::{Kind, UnderWay},
@@ -48,6 +48,10 @@ pub(super) struct Signed {
     pub(super) subscribing: Arc<tokio::sync::Mutex<()>>,
     /// Rooms in which the outcome of a send is unknown: nothing may overtake it.
     holds: Arc<Mutex<HashMap<RoomId, Cid>>>,
+    /// `false` while nobody vouches for the person's rights.
+    pub(super) verified: watch::Receiver<bool>,
+    /// Where the socket stood when that began.
+    stopped: Arc<Mutex<Vec<Told>>>,
 }
 
 /// A send's place in the connection's order.
@@ -69,8 +73,12 @@ pub(super) struct Requests {
 }
 
 impl Signed {
-    pub(super) fn new(shared: Arc<Shared>, caller: Caller, socket: SocketId, outbox: Outbox) -> Self {
-        Self { shared, caller, socket, outbox, subscribing: Arc::default(), holds: Arc::default() }
+    pub(super) fn new(shared: Arc<Shared>, caller: Caller, socket: SocketId, outbox: Outbox, verified: watch::Receiver<bool>) -> Self {
+        Self { shared, caller, socket, outbox, subscribing: Arc::default(), holds: Arc::default(), verified, stopped: Arc::default() }
+    }
+
+    pub(super) fn stopped(&self) -> MutexGuard<'_, Vec<Told>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn refuse(&self, reference: Option<Ref>, refusal: Refusal) {
@@ -80,7 +88,8 @@ impl Signed {
 
     /// Tells the client where it stands in all rooms, and gives it a token to come back with.
     pub(super) fn tell_cursors(&self) {
-        let rooms = self.shared.hub.tell_cursors(self.socket);
+        let mut rooms = self.shared.hub.tell_cursors(self.socket);
+        rooms.extend(self.stopped().iter().copied());
         let items = rooms.iter().map(|told| RoomCursor { room: told.room, cursor: told.cursor }).collect();
         let token = super::token::ResumeToken { user: self.caller.user, session: self.caller.session, log_id: self.shared.log_id, rooms };
         self.outbox.send(&ServerFrame::Cursors { items, token: token.sign(&self.shared.signer) });
@@ -99,9 +108,7 @@ impl Signed {
         self.shared.rights.member(room, self.caller.user).await?;
         let _guard = self.subscribing.lock().await;
         let begun = Instant::now();
-        if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
-            return Err(Refusal::new(ErrorCode::TooManySubscriptions));
-        }
+        self.join(room).await?;
         for _ in 0..JOIN_ATTEMPTS {
             let newest = match self.shared.subscriber.newest(room, limit).await {
                 Ok(newest) => newest,
@@ -113,6 +120,9 @@ impl Signed {
             let (tier, catching_up) = (newest.tier, newest.catching_up);
             let page = self.newest_page(newest).await;
             if self.enter_with_page(room, page, |page| ServerFrame::Subscribed { reference, room, page, catching_up }).await {
+                if self.shared.hub.cursor(self.socket, room).is_none() {
+                    return Err(self.cut_short());
+                }
                 metrics::subscribed(tier.name(), begun.elapsed().as_secs_f64());
                 self.tell_cursors();
                 return Ok(());
@@ -122,9 +132,22 @@ impl Signed {
         Err(Refusal::new(ErrorCode::Overloaded).retry_after(Duration::from_secs(1)))
     }
 
+    /// Starts to receive. The right is looked at once more: a revocation that came before found nothing to end, one that comes later ends this.
+    pub(super) async fn join(&self, room: RoomId) -> Result<(), Refusal> {
+        if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
+            return Err(Refusal::new(ErrorCode::TooManySubscriptions));
+        }
+        let still = if self.is_in_doubt() { Err(Self::doubt()) } else { self.shared.rights.member(room, self.caller.user).await.map(drop) };
+        if still.is_err() {
+            self.shared.hub.leave(self.socket, room).await;
+        }
+        still
+    }
+
     async fn unsubscribe(&self, reference: Ref, room: RoomId) {
         let _guard = self.subscribing.lock().await;
         self.shared.hub.leave(self.socket, room).await;
+        self.stopped().retain(|told| told.room != room);
         self.outbox.send(&ServerFrame::Unsubscribed { reference: Some(reference), room, code: None });
         self.tell_cursors();
     }
@@ -200,6 +223,10 @@ impl Signed {
 
     async fn begin(&self, turn: Turn) {
         let Turn { frame, permit, under_way } = turn;
+        if self.outbox.is_closed() {
+            // Nothing is begun for a session that ended; whoever comes back elsewhere asks again.
+            return;
+        }
         let under_way = match under_way {
             Ok(under_way) => under_way,
             Err(refusal) => return self.put_off(&frame, &refusal),

@@ -12,6 +12,7 @@ mod degradation;
 mod kills;
 mod operators;
 mod proof;
+mod rights;
 mod rolling;
 #[path = "../it/setup.rs"]
 mod setup;
@@ -59,6 +60,8 @@ fn main() -> ExitCode {
         degradation::without_kafka,
         degradation::without_a_persister,
         degradation::without_nginx,
+        rights::ended_without_redis,
+        rights::nobody_vouches,
         rolling::every_process_is_replaced_while_people_talk,
         operators::what_postgres_refused_is_driven_once_more,
         operators::a_store_that_is_rebuilt_from_kafka_is_the_same_row_for_row,

@@ -26,11 +26,16 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) url: String,
+    pub(crate) user_name: String,
     pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
     http: reqwest::Client,
     /// Everybody comes from an address of their own.
     pub(crate) home: Ipv4Addr,
 }
+
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "correct horse battery";
 
 impl Person {
     /// A new account whose name begins with this: others may have been here before.
@@ -44,13 +49,48 @@ impl Person {
         let [a, b, c] = rand::random::<[u8; 3]>();
         let home = Ipv4Addr::new(127, a, b, c.clamp(1, 254));
         let http = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(home)).build().unwrap();
-        let body = serde_json::json!({"user_name": user_name, "password": "correct horse battery", "session": "token"});
+        let body = serde_json::json!({"user_name": user_name, "password": PASSWORD, "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-up")).json(&body).send().await.unwrap();
         let (status, session): (_, serde_json::Value) = (answer.status().as_u16(), answer.json().await.unwrap());
         if status != 201 {
             return Err((status, session));
         }
-        Ok(Self { url: url.to_owned(), access_token: session["access_token"].as_str().unwrap().to_owned(), http, home })
+        Ok(Self::of(url, &session, http, home))
+    }
+
+    fn of(url: &str, session: &serde_json::Value, http: reqwest::Client, home: Ipv4Addr) -> Self {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        Self {
+            url: url.to_owned(),
+            user_name: text(&session["user"]["user_name"]),
+            access_token: text(&session["access_token"]),
+            refresh_token: text(&session["refresh_token"]),
+            http,
+            home,
+        }
+    }
+
+    /// Another session of the same person.
+    pub(crate) async fn sign_in_again(&self) -> Self {
+        self.try_sign_in_again(PASSWORD).await.unwrap()
+    }
+
+    /// The same with this password; or the status that was not 200.
+    pub(crate) async fn try_sign_in_again(&self, password: &str) -> Result<Self, u16> {
+        let body = serde_json::json!({"user_name": self.user_name, "password": password, "session": "token"});
+        match self.post("/auth/sign-in", &body).await {
+            (200, session) => Ok(Self::of(&self.url, &session, self.http.clone(), self.home)),
+            (status, _) => Err(status),
+        }
+    }
+
+    pub(crate) async fn refresh(&self, token: &str) -> (u16, serde_json::Value) {
+        self.post("/auth/refresh", &serde_json::json!({"refresh_token": token})).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> (u16, serde_json::Value) {
+        let answer = self.http.delete(format!("{}/api/v1{path}", self.url)).bearer_auth(&self.access_token).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
     /// The same person at another gateway.

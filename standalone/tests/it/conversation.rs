@@ -1,6 +1,9 @@
 //! People talk: sends, subscribes, resumes and pages over real sockets. What holds on the embedded engines in one process holds on Kafka, Redis and Postgres
 //! with several gateways: each of these is run on both.
 
+#[path = "ended_rights.rs"]
+mod ended_rights;
+
 use std::time::Duration;
 
 use parley_proto::{
@@ -14,6 +17,8 @@ use crate::{
     client::{Answer, Person, Socket},
     setup::Setup,
 };
+
+pub(crate) use ended_rights::*;
 
 pub(crate) async fn two_people_talk_and_both_see_the_same_order(setup: impl Setup) {
     let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);

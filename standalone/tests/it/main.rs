@@ -10,6 +10,7 @@ mod operators;
 mod presence;
 mod process;
 mod seed;
+mod sessions;
 mod setup;
 mod socket;
 mod start;

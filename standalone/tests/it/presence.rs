@@ -127,6 +127,7 @@ async fn a_room_of_two_hundred_has_a_number_and_no_list() {
             status_text: String::new(),
             password_hash: None,
             disabled: false,
+            is_admin: false,
             created_at: UnixMillis(0),
         };
         node.store.create_account(&account).await.unwrap();

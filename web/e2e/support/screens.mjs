@@ -120,6 +120,15 @@ export const screens = ({ garden }) => [
     },
   },
   {
+    name: 'settings',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto('/settings')
+      await page.getByText('This device').waitFor()
+    },
+  },
+  { name: 'session-ended', signedIn: false, open: (page) => page.goto('/sign-in?ended=true') },
+  {
     name: 'connection-details',
     signedIn: true,
     open: async (page) => {

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Outlet, useLocation, useParams } from '@tanstack/react-router'
+import { Outlet, useLocation, useNavigate, useParams } from '@tanstack/react-router'
 import { ConnectionBanner } from '@/features/connection/connection-banner'
 import { forgetDrafts } from '@/features/conversation/drafts'
 import { focusComposer } from '@/features/conversation/focus-composer'
@@ -42,10 +42,18 @@ function SignedIn({ me }: { me: User }) {
 /** Two panes side by side, or one at a time where there is no room for two. */
 function Panes({ onSignedOut }: { onSignedOut(): void }) {
   const atList = useLocation({ select: (location) => location.pathname.replace(/\/$/, '') === '/rooms' })
+  const navigate = useNavigate()
+  const footer = (
+    <ProfileMenu
+      onSignedOut={onSignedOut}
+      onSettings={() => void navigate({ to: '/settings' })}
+      onDebug={toggleDebugPanel}
+    />
+  )
   return (
     <main className="flex min-h-0 flex-1">
       <div className={`w-full shrink-0 border-line md:block md:w-[264px] md:border-r ${atList ? '' : 'hidden'}`}>
-        <Sidebar footer={<ProfileMenu onSignedOut={onSignedOut} onDebug={toggleDebugPanel} />} />
+        <Sidebar footer={footer} />
       </div>
       <div className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
         <Outlet />

@@ -45,8 +45,8 @@ export function useLeaveSession() {
   return useCallback(
     (back: boolean) => {
       hintSignedIn(false)
-      const next = back ? router.state.location.href : undefined
-      void router.navigate({ to: '/sign-in', search: { next } }).then(() => client.clear())
+      const search = back ? { next: router.state.location.href, ended: true as const } : {}
+      void router.navigate({ to: '/sign-in', search }).then(() => client.clear())
     },
     [client, router],
   )

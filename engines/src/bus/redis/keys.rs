@@ -2,7 +2,7 @@
 
 use std::str::FromStr;
 
-use parley_proto::{PartitionId, RoomId};
+use parley_proto::{PartitionId, RoomId, UserId};
 
 use crate::bus::{Channel, limits::Bucket};
 
@@ -36,6 +36,11 @@ pub(super) fn bucket(bucket: &Bucket) -> String {
 /// Who is in a room, of those at this holder.
 pub(super) fn present_at(room: RoomId, holder: &str) -> String {
     format!("pres:{room}:{holder}")
+}
+
+/// The version of a person's rights. All of them share a hash tag: they are asked for by the hundred.
+pub(super) fn rights(user: UserId) -> String {
+    format!("{{ver}}:{user}")
 }
 
 pub(super) fn channel(channel: Channel) -> String {

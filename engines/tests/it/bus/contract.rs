@@ -60,6 +60,7 @@ macro_rules! bus_contract {
             somebody_at_two_gateways_is_online_once_and_until_both_say_goodbye,
             a_dead_gateway_leaves_no_ghosts,
             many_people_are_counted_and_not_named,
+            a_version_of_rights_never_goes_back,
         );
     };
     (@tests $open:path: $($name:ident),* $(,)?) => {
@@ -615,4 +616,16 @@ pub(crate) async fn many_people_are_counted_and_not_named(bus: &dyn Bus) {
     assert_eq!(bus.online(room, 199).await, Ok(Online { count: 200, users: vec![] }));
     bus.appear(room, &one, &people(PRESENCE_EXACT as u128 + 1), &[]).await.unwrap();
     assert_eq!(bus.online(room, usize::MAX).await, Ok(Online { count: PRESENCE_EXACT as u64 + 1, users: vec![] }));
+}
+
+pub(crate) async fn a_version_of_rights_never_goes_back(bus: &dyn Bus) {
+    let people: Vec<_> = (0..3).map(|_| parley_proto::UserId(uuid::Uuid::new_v4())).collect();
+    assert_eq!(bus.rights(&people).await.unwrap(), [None, None, None]);
+    bus.raise_rights(&[(people[0], 0), (people[1], (1 << 53) - 1)]).await.unwrap();
+    assert_eq!(bus.rights(&people).await.unwrap(), [Some(0), Some((1 << 53) - 1), None]);
+    bus.raise_rights(&[(people[0], 7), (people[1], 3)]).await.unwrap();
+    bus.raise_rights(&[(people[0], 6)]).await.unwrap();
+    assert_eq!(bus.rights(&people).await.unwrap(), [Some(7), Some((1 << 53) - 1), None]);
+    bus.raise_rights(&[]).await.unwrap();
+    assert_eq!(bus.rights(&[]).await.unwrap(), []);
 }

@@ -20,10 +20,11 @@ const debugKeys = /Mac|iP/.test(navigator.platform) ? '⌘⇧.' : 'Ctrl+Shift+.'
 
 interface Props {
   onSignedOut(): void
+  onSettings(): void
   onDebug(): void
 }
 
-export function ProfileMenu({ onSignedOut, onDebug }: Props) {
+export function ProfileMenu({ onSignedOut, onSettings, onDebug }: Props) {
   const live = useLive()
   const me = usePerson(live.me.id) ?? live.me
   const theme = useStore(themeStore, (state) => state.theme)
@@ -42,6 +43,7 @@ export function ProfileMenu({ onSignedOut, onDebug }: Props) {
         trigger={<Trigger name={me.display_name} status={me.status_text ?? ''} color={me.color} />}
       >
         <MenuItem onSelect={() => setDialog('profile')}>Edit profile</MenuItem>
+        <MenuItem onSelect={onSettings}>Settings</MenuItem>
         <MenuLine />
         <MenuRadio label="Theme" value={theme} options={themes} onChange={setTheme} />
         <MenuLine />

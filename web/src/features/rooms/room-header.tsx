@@ -5,9 +5,9 @@ import { neutral } from '@/shared/text/tokens'
 import { IconButton } from '@/shared/ui/button'
 import { LeaveIcon, MoreIcon, TopIcon } from '@/shared/ui/icons'
 import { Menu, MenuItem } from '@/shared/ui/menu'
+import { PaneHeader } from '@/shared/ui/pane-header'
 import { LeaveRoomDialog } from './leave-room-dialog'
 import { MembersButton } from './members-button'
-import { PaneHeader } from './pane-header'
 import { RoomName } from './room-name'
 
 /** What may stand beside the conversation, one at a time. */
