@@ -11,6 +11,7 @@ mod page;
 mod plan;
 pub mod postgres;
 pub mod projection;
+pub mod reads;
 pub mod rooms;
 pub mod sqlite;
 pub mod timeline;
@@ -30,7 +31,15 @@ pub struct Snapshot<T> {
 
 /// A store engine.
 pub trait Store:
-    accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + votes::Votes + projection::Partitions + projection::Projection
+    accounts::Accounts
+    + accounts::Sessions
+    + rooms::Rooms
+    + rooms::Members
+    + timeline::Timeline
+    + votes::Votes
+    + reads::Reads
+    + projection::Partitions
+    + projection::Projection
 {
 }
 impl<T> Store for T where
@@ -40,6 +49,7 @@ impl<T> Store for T where
         + rooms::Members
         + timeline::Timeline
         + votes::Votes
+        + reads::Reads
         + projection::Partitions
         + projection::Projection
 {

@@ -31,6 +31,7 @@ mod members;
 mod messages;
 mod origin;
 pub mod problem;
+mod reads;
 mod rooms;
 mod signed_in;
 pub mod socket;
@@ -88,6 +89,7 @@ fn api() -> Router<AppState> {
         .route("/rooms/{id}/messages", get(messages::list).post(messages::send))
         .route("/rooms/{id}/messages/{message}/vote", put(votes::cast))
         .route("/rooms/{id}/messages/{message}/votes", get(votes::list))
+        .route("/rooms/{id}/read", put(reads::put))
         .route("/rooms/{id}/top", get(votes::top))
 }
 

@@ -13,6 +13,7 @@ pub mod outbox;
 pub mod passwords;
 pub mod profiles;
 pub mod reader;
+pub mod reads;
 mod recent;
 pub mod refusal;
 mod relay;

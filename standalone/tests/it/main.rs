@@ -6,6 +6,7 @@ mod conversation;
 mod faults;
 mod node;
 mod process;
+mod reads;
 mod seed;
 mod setup;
 mod socket;

@@ -11,6 +11,8 @@ import type { User } from '@/shared/api/types'
 import { LiveContext } from '@/shared/live/context'
 import { meQuery } from '@/shared/session/me'
 import { Spinner } from '@/shared/ui/states'
+import { openHelp, openSwitcher, Shortcuts } from './shortcuts'
+import { TitleBadge } from './title'
 import { useLeaveSession, useLiveSession, useSessionEnd } from './use-live-session'
 
 export function Shell() {
@@ -34,6 +36,8 @@ function SignedIn({ me }: { me: User }) {
           }}
         />
         <Debug />
+        <TitleBadge />
+        <Shortcuts />
       </div>
     </LiveContext>
   )
@@ -45,7 +49,10 @@ function Panes({ onSignedOut }: { onSignedOut(): void }) {
   return (
     <main className="flex min-h-0 flex-1">
       <div className={`w-full shrink-0 border-line md:block md:w-[264px] md:border-r ${atList ? '' : 'hidden'}`}>
-        <Sidebar footer={<ProfileMenu onSignedOut={onSignedOut} onDebug={toggleDebugPanel} />} />
+        <Sidebar
+          onSwitch={openSwitcher}
+          footer={<ProfileMenu onSignedOut={onSignedOut} onHelp={openHelp} onDebug={toggleDebugPanel} />}
+        />
       </div>
       <div className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
         <Outlet />

@@ -23,6 +23,7 @@ test('every kind of frame has an example', () => {
       'error',
       'frames',
       'page',
+      'read',
       'rejected',
       'replay',
       'resync',
