@@ -11,6 +11,7 @@ mod page;
 mod plan;
 pub mod postgres;
 pub mod projection;
+pub mod reads;
 pub mod rooms;
 pub mod sqlite;
 pub mod timeline;
@@ -37,6 +38,7 @@ pub trait Store:
     + rooms::Members
     + timeline::Timeline
     + votes::Votes
+    + reads::Reads
     + projection::Partitions
     + projection::Projection
     + upkeep::Redrive
@@ -50,6 +52,7 @@ impl<T> Store for T where
         + rooms::Members
         + timeline::Timeline
         + votes::Votes
+        + reads::Reads
         + projection::Partitions
         + projection::Projection
         + upkeep::Redrive

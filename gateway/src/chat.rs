@@ -9,7 +9,7 @@ use std::sync::Arc;
 use parley_engines::{log::Log, store::Store};
 use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId, wire::VoteValue};
 
-use crate::{ends::Ends, limits::Limits, reader::Reader, recent::Recent, rights::Rights};
+use crate::{ends::Ends, limits::Limits, reader::Reader, reads::Reads, recent::Recent, rights::Rights};
 
 pub use history::{HistoryPage, PageAt};
 pub(crate) use send::Begun;
@@ -79,6 +79,7 @@ pub struct Chat {
     ends: Ends,
     rights: Rights,
     limits: Limits,
+    reads: Reads,
     /// Messages that were there to be voted on a moment ago.
     votable: Arc<Recent<(RoomId, MessageId), ()>>,
 }
@@ -86,7 +87,8 @@ pub struct Chat {
 impl Chat {
     /// Over these engines.
     pub fn new(log: Arc<dyn Log>, store: Arc<dyn Store>, reader: Reader, ends: Ends, rights: Rights, limits: Limits) -> Self {
-        Self { log, store, reader, ends, rights, limits, votable: Arc::new(Recent::new(votes::VOTABLE_MAX, votes::VOTABLE_TTL)) }
+        let reads = Reads::new(Arc::clone(&log), ends.clone(), rights.clone());
+        Self { log, store, reader, ends, rights, limits, reads, votable: Arc::new(Recent::new(votes::VOTABLE_MAX, votes::VOTABLE_TTL)) }
     }
 
     /// Sends a message as `sender`, whose membership is judged here. Answers within [`parley_proto::limits::SEND_ANSWER`].
@@ -95,6 +97,11 @@ impl Chat {
             Begun::Answered(outcome) => outcome,
             Begun::HandedOver(in_flight) => in_flight.finish().await,
         }
+    }
+
+    /// How far people have read.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// Votes as `sender`, by the rules of [`Chat::send`].

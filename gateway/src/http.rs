@@ -34,6 +34,7 @@ mod messages;
 mod origin;
 mod presence;
 pub mod problem;
+mod reads;
 mod rooms;
 mod sessions;
 mod signed_in;
@@ -97,6 +98,7 @@ fn api() -> Router<AppState> {
         .route("/rooms/{id}/messages", get(messages::list).post(messages::send))
         .route("/rooms/{id}/messages/{message}/vote", put(votes::cast))
         .route("/rooms/{id}/messages/{message}/votes", get(votes::list))
+        .route("/rooms/{id}/read", put(reads::put))
         .route("/rooms/{id}/top", get(votes::top))
 }
 

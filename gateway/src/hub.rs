@@ -456,6 +456,7 @@ impl Inner {
             let beats = (0..self.partitions).map(|partition| self.beat(PartitionId(partition), true));
             futures::future::join_all(beats).await;
             self.tell_activity();
+            self.tell_reads();
         }
     }
 
@@ -476,6 +477,18 @@ impl Inner {
                 && !entry.rooms.contains(&room)
             {
                 entry.info.outbox.send(&ServerFrame::RoomActivity { room, position, seq });
+            }
+        }
+    }
+
+    fn tell_reads(&self) {
+        let reads = Self::lock(&self.activity).take_reads();
+        if reads.is_empty() {
+            return;
+        }
+        for socket in Self::lock(&self.sockets).values() {
+            for (room, seq) in reads.get(&socket.info.user).into_iter().flatten() {
+                socket.info.outbox.send(&ServerFrame::Read { room: *room, seq: *seq });
             }
         }
     }

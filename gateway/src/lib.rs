@@ -15,6 +15,7 @@ pub mod passwords;
 pub mod presence;
 pub mod profiles;
 pub mod reader;
+pub mod reads;
 mod recent;
 pub mod refusal;
 mod relay;

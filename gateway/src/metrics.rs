@@ -11,6 +11,8 @@ const OUTBOX_OVERFLOWS: &str = "parley_gateway_outbox_overflows_total";
 const SENDS: &str = "parley_gateway_sends_total";
 const SEND_SECONDS: &str = "parley_gateway_send_seconds";
 const VOTES: &str = "parley_gateway_votes_total";
+const READ_MARKS: &str = "parley_gateway_read_marks_total";
+const READS_ON_THEIR_WAY: &str = "parley_gateway_read_marks_on_their_way";
 const TALLIES_SENT: &str = "parley_gateway_tallies_sent_total";
 const NOTICE_GAPS: &str = "parley_gateway_notice_gaps_total";
 const SUBSCRIBES: &str = "parley_gateway_subscribes_total";
@@ -43,6 +45,8 @@ pub fn describe() {
     describe_counter!(SENDS, Unit::Count, "Sends, by answer: ack, rejected, unknown.");
     describe_histogram!(SEND_SECONDS, Unit::Seconds, "From a send's arrival to its answer.");
     describe_counter!(VOTES, Unit::Count, "Votes, by answer: ack, rejected, unknown.");
+    describe_counter!(READ_MARKS, Unit::Count, "Read marks, by what became of them: appended, coalesced with another one, lost (given up).");
+    describe_gauge!(READS_ON_THEIR_WAY, Unit::Count, "People and rooms with a read mark of the last second.");
     describe_counter!(TALLIES_SENT, Unit::Count, "Frames of tallies put into sockets' outboxes.");
     describe_counter!(NOTICE_GAPS, Unit::Count, "Lost notices of the persister that were noticed; what they said is read from the store.");
     describe_counter!(SUBSCRIBES, Unit::Count, "Subscribes and resumes, by where the answer came from: tail, store, resync.");
@@ -97,6 +101,14 @@ pub(crate) fn vote_answered(outcome: &'static str) {
 
 pub(crate) fn tallies_sent(frames: usize) {
     counter!(TALLIES_SENT).increment(frames as u64);
+}
+
+pub(crate) fn read_mark(outcome: &'static str) {
+    counter!(READ_MARKS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn reads_on_their_way(count: usize) {
+    gauge!(READS_ON_THEIR_WAY).set(u32::try_from(count).unwrap_or(u32::MAX));
 }
 
 pub(crate) fn notice_gap() {

@@ -1,6 +1,9 @@
 //! Use cases of rooms: create, find, join, leave. A private room that one is not in answers exactly as a missing one, on every path.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use parley_engines::store::{
     Page, PageRequest, Store,
@@ -45,11 +48,13 @@ pub struct CreateRoom {
     pub visibility: Visibility,
 }
 
-/// A room, and whether the asker is a member.
+/// A room, whether the asker is a member, and how far they have read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenRoom {
     pub room: Room,
     pub member: bool,
+    /// Up to which `seq` the asker has read; `None` where that was not looked up, or they are no member.
+    pub read_seq: Option<u64>,
 }
 
 /// A member with their profile.
@@ -75,7 +80,7 @@ impl Rooms {
         let id = RoomId::new(self.placement.pick().await?, rand::random());
         let new = NewRoom { id, name, topic, visibility: request.visibility, owner: user, created_at: now };
         match self.store.create_room(&new).await? {
-            RoomCreated::Created(room) => Ok(SeenRoom { room, member: true }),
+            RoomCreated::Created(room) => Ok(SeenRoom { room, member: true, read_seq: Some(0) }),
             RoomCreated::NameTaken => Err(Refusal::new(ErrorCode::RoomNameTaken).at("name")),
         }
     }
@@ -83,21 +88,27 @@ impl Rooms {
     /// The rooms that this person is a member of, newest activity first.
     pub async fn mine(&self, user: UserId, page: &PageRequest<ActivityKey>) -> Result<Page<SeenRoom>, Refusal> {
         let page = self.store.rooms_of(user, page).await?;
-        Ok(map(page, |room| SeenRoom { room, member: true }))
+        let ids: Vec<RoomId> = page.items.iter().map(|room| room.id).collect();
+        let marks: HashMap<RoomId, u64> = self.store.read_marks(user, &ids).await?.into_iter().collect();
+        Ok(map(page, |room| SeenRoom { member: true, read_seq: Some(read_seq(&room, marks.get(&room.id).copied())), room }))
     }
 
     /// Public rooms, most members first.
     pub async fn directory(&self, user: UserId, query: Option<&str>, page: &PageRequest<DirectoryKey>) -> Result<Page<SeenRoom>, Refusal> {
         let page = self.store.public_rooms(query, page).await?;
         let mine: HashSet<RoomId> = self.store.memberships(user).await?.into_iter().map(|membership| membership.room).collect();
-        Ok(map(page, |room| SeenRoom { member: mine.contains(&room.id), room }))
+        Ok(map(page, |room| SeenRoom { member: mine.contains(&room.id), read_seq: None, room }))
     }
 
     /// A room that this person may know of.
     pub async fn get(&self, user: UserId, id: RoomId) -> Result<SeenRoom, Refusal> {
         let room = self.store.room(id).await?.ok_or_else(Refusal::not_found)?;
         let member = self.store.membership(id, user).await?.is_some();
-        if member || room.visibility == Visibility::Public { Ok(SeenRoom { room, member }) } else { Err(Refusal::not_found()) }
+        if !member && room.visibility != Visibility::Public {
+            return Err(Refusal::not_found());
+        }
+        let mark = if member { self.store.read_marks(user, &[id]).await?.pop().map(|(_, seq)| seq) } else { None };
+        Ok(SeenRoom { member, read_seq: member.then(|| read_seq(&room, mark)), room })
     }
 
     /// Makes this person a member of a public room. Idempotent.
@@ -113,7 +124,9 @@ impl Rooms {
         }
         match self.store.join(id, user, now).await? {
             MembershipChange::NoRoom => Err(Refusal::not_found()),
-            MembershipChange::Changed(_) | MembershipChange::Unchanged => self.get(user, id).await,
+            MembershipChange::Unchanged => self.get(user, id).await,
+            // What was said before they came is not unread; the mark that says so is on its way.
+            MembershipChange::Changed(_) => self.get(user, id).await.map(|seen| SeenRoom { read_seq: Some(seen.room.last_seq), ..seen }),
         }
     }
 
@@ -145,6 +158,11 @@ impl Rooms {
         });
         Ok(Page { items: items.collect(), has_previous: page.has_previous, has_next: page.has_next })
     }
+}
+
+/// Who has no mark yet has joined this moment, or was brought here by an import: nothing is unread for them.
+fn read_seq(room: &Room, mark: Option<u64>) -> u64 {
+    mark.map_or(room.last_seq, |mark| mark.min(room.last_seq))
 }
 
 fn map<A, B>(page: Page<A>, change: impl FnMut(A) -> B) -> Page<B> {

@@ -184,10 +184,10 @@ async fn write(shared: &Shared, partition: PartitionId, block: Block, backoff: &
         };
         match committed {
             Ok(committed) => {
-                let Committed { rooms, tallies, .. } = committed;
+                let Committed { rooms, tallies, reads, .. } = committed;
                 let voids = void.take().into_iter().collect();
                 shared.status.set(partition, PartitionStatus::Running { next: batch.to });
-                notice::send(&*shared.bus, &Notice { partition, from: batch.from, to: batch.to, rooms, tallies, voids }).await;
+                notice::send(&*shared.bus, &Notice { partition, from: batch.from, to: batch.to, rooms, tallies, voids, reads }).await;
                 bisection.committed();
             }
             Err(CommitError::Moved { next }) => return Err(Interrupted::Moved { next }),

@@ -8,6 +8,7 @@ mod accounts;
 mod members;
 mod page;
 mod projection;
+mod reads;
 mod rooms;
 mod roster;
 mod sessions;

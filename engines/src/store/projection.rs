@@ -96,6 +96,8 @@ pub struct Committed {
     pub rooms: Vec<(RoomId, u64)>,
     /// The tallies that changed, with the votes that changed them.
     pub tallies: Vec<ChangedTally>,
+    /// The read marks that moved, and whereto.
+    pub reads: Vec<(RoomId, UserId, u64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

@@ -7,6 +7,7 @@
 mod accounts;
 mod members;
 mod projection;
+mod reads;
 mod rooms;
 mod roster;
 mod sessions;

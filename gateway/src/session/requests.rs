@@ -28,6 +28,7 @@ use crate::{
     },
     metrics,
     outbox::Outbox,
+    reads::ReadMark,
     refusal::Refusal,
     subscribe::Newest,
 };
@@ -316,6 +317,7 @@ impl Requests {
                             Ok(at) => signed.history(reference, room, at, limit).await,
                             Err(refusal) => Err(refusal),
                         },
+                        ClientFrame::Read { room, seq, back, .. } => signed.shared.chat.reads().mark(signed.caller.user, room, ReadMark { seq, back }).await,
                         ClientFrame::Hello { .. } => Err(Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
                         ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => Ok(()),
                     };

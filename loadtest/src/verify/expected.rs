@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 use parley_proto::{
     Body, Cursor, Kind, LogId, MessageId, PartitionId, Position, Record, RoomId, UserId, WINDOW,
     check::{self, CheckError},
-    event::{Role, RoomRow, SystemEvent},
+    event::{EventName, Role, RoomRow, SystemEvent},
 };
 use sha2::{Digest, Sha256};
 
@@ -185,13 +185,7 @@ impl Expected {
             Kind::Delete | Kind::Erased => self.change(position, record, |_| true, None),
             Kind::Vote => self.vote(position, record),
             Kind::Reaction => self.reaction(position, record),
-            Kind::Read => {
-                let seq = record.value.unsigned_abs();
-                let mark = self.read_marks.entry((record.room, record.sender)).or_default();
-                let forward = seq > *mark;
-                *mark = seq.max(*mark);
-                forward
-            }
+            Kind::Read => self.read(record.room, record.sender, record.value),
             Kind::Cancel | Kind::Genesis => false,
         }
     }
@@ -224,8 +218,20 @@ impl Expected {
         let Some(event) = serde_json::from_str(json).ok().filter(|event: &SystemEvent| event.room.id == room) else { return };
         newest(self.rooms.entry(room), event.version, event.room);
         if let Some(member) = event.member {
+            if member.role.is_some() && matches!(event.event, EventName::Created | EventName::Joined) {
+                self.read(room, member.user, i64::MAX);
+            }
             newest(self.members.entry((room, member.user)), event.version, member.role);
         }
+    }
+
+    /// Forward to a message's number that is there, or back before one. Whether that moved the mark.
+    fn read(&mut self, room: RoomId, user: UserId, value: i64) -> bool {
+        let last = self.marks.get(&room).map_or(0, |mark| mark.last_seq);
+        let before = self.read_marks.get(&(room, user)).copied();
+        let after = if value < 0 { before.unwrap_or(last).min(value.unsigned_abs() - 1) } else { before.unwrap_or(0).max(value.unsigned_abs().min(last)) };
+        self.read_marks.insert((room, user), after);
+        before != Some(after)
     }
 
     /// The message that a record is about, unless it is absent, deleted or in another room.

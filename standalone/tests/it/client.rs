@@ -29,7 +29,7 @@ pub(crate) struct Person {
     pub(crate) user_name: String,
     pub(crate) access_token: String,
     pub(crate) refresh_token: String,
-    http: reqwest::Client,
+    pub(crate) http: reqwest::Client,
     /// Everybody comes from an address of their own.
     pub(crate) home: Ipv4Addr,
 }

@@ -9,6 +9,7 @@ mod node;
 mod operators;
 mod presence;
 mod process;
+mod reads;
 mod seed;
 mod sessions;
 mod setup;

@@ -11,6 +11,8 @@ import type { User } from '@/shared/api/types'
 import { LiveContext } from '@/shared/live/context'
 import { meQuery } from '@/shared/session/me'
 import { Spinner } from '@/shared/ui/states'
+import { openHelp, openSwitcher, Shortcuts } from './shortcuts'
+import { TitleBadge } from './title'
 import { useLeaveSession, useLiveSession, useSessionEnd } from './use-live-session'
 
 export function Shell() {
@@ -34,6 +36,8 @@ function SignedIn({ me }: { me: User }) {
           }}
         />
         <Debug />
+        <TitleBadge />
+        <Shortcuts />
       </div>
     </LiveContext>
   )
@@ -47,13 +51,14 @@ function Panes({ onSignedOut }: { onSignedOut(): void }) {
     <ProfileMenu
       onSignedOut={onSignedOut}
       onSettings={() => void navigate({ to: '/settings' })}
+      onHelp={openHelp}
       onDebug={toggleDebugPanel}
     />
   )
   return (
     <main className="flex min-h-0 flex-1">
       <div className={`w-full shrink-0 border-line md:block md:w-[264px] md:border-r ${atList ? '' : 'hidden'}`}>
-        <Sidebar footer={footer} />
+        <Sidebar onSwitch={openSwitcher} footer={footer} />
       </div>
       <div className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
         <Outlet />

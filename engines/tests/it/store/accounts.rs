@@ -161,12 +161,12 @@ pub(super) async fn a_new_password_ends_all_sessions_but_one_and_is_set_once(sto
 pub(super) async fn a_session_is_not_begun_with_a_password_that_was_changed_meanwhile(store: AnyStore) {
     let kept = signed_in(&store).await;
     let change = PasswordChange { user: user(1), from: PASSWORD.unwrap().to_owned(), to: "new".to_owned(), keep: kept.id };
-    let late: Vec<_> = (0..20).map(|number| Session { id: SessionId(Uuid::from_u128(100 + u128::from(number))), ..kept.clone() }).collect();
+    let late: Vec<_> = (0..20_u128).map(|number| Session { id: SessionId(Uuid::from_u128(100 + number)), ..kept.clone() }).collect();
     let begun = late.iter().zip(30..).map(|(session, refresh)| store.create_session(session, token(refresh), PASSWORD));
     let (changed, begun) = futures::future::join(store.change_password(&change), futures::future::join_all(begun)).await;
     assert!(changed.unwrap().is_some());
     assert!(begun.iter().all(Result::is_ok));
-    assert_eq!(store.sessions_of(user(1), NOW).await.unwrap(), [kept.clone()], "whether before or after the change, none of them is there");
+    assert_eq!(store.sessions_of(user(1), NOW).await.unwrap(), std::slice::from_ref(&kept), "whether before or after the change, none of them is there");
     assert_eq!(
         store.create_session(&Session { id: SessionId(Uuid::from_u128(99)), ..kept }, token(90), PASSWORD).await.unwrap(),
         SessionCreated::PasswordChanged

@@ -1,11 +1,6 @@
 //! What operators' commands ask.
 
-use parley_engines::store::{
-    accounts::Account,
-    projection::Entry,
-    rooms::{Members, RoomCreated},
-    upkeep::RosterRow,
-};
+use parley_engines::store::{accounts::Account, projection::Entry, rooms::RoomCreated, upkeep::RosterRow};
 use parley_proto::{
     Body, Kind, Position, Record, RoomId, UnixMillis,
     event::{EventName, MemberRow, Role, RoomRow, SystemEvent, Visibility},
@@ -96,6 +91,7 @@ pub(super) async fn whoever_the_log_names_gets_an_account_without_a_password_onc
         status_text: String::new(),
         password_hash: Some("$argon2id$…".to_owned()),
         disabled: false,
+        is_admin: false,
         created_at: UnixMillis(1),
     };
     store.import_accounts(std::slice::from_ref(&account)).await.unwrap();

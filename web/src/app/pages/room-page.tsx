@@ -14,7 +14,7 @@ import { neutral } from '@/shared/text/tokens'
 import { buttonClass } from '@/shared/ui/button'
 import { PaneHeader } from '@/shared/ui/pane-header'
 import { Failed, Notice, Skeleton } from '@/shared/ui/states'
-import { useTitle } from '../use-title'
+import { useTitle } from '../title'
 
 export function RoomPage() {
   const { roomId } = useParams({ from: '/shell/rooms/$roomId' })

@@ -1,5 +1,5 @@
 import { Settings } from '@/features/settings/settings'
-import { useTitle } from '../use-title'
+import { useTitle } from '../title'
 
 export function SettingsPage() {
   useTitle('Settings')

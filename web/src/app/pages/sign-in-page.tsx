@@ -1,8 +1,8 @@
 import { Link, useSearch } from '@tanstack/react-router'
 import { AuthCard } from '@/features/auth/auth-card'
 import { SignInForm } from '@/features/auth/sign-in-form'
+import { useTitle } from '../title'
 import { useSignedIn } from '../use-signed-in'
-import { useTitle } from '../use-title'
 
 export function SignInPage() {
   useTitle('Sign in')

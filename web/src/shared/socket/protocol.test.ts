@@ -24,6 +24,7 @@ test('every kind of frame has an example', () => {
       'frames',
       'page',
       'presence',
+      'read',
       'rejected',
       'replay',
       'resync',
