@@ -3,8 +3,10 @@
 
 mod client;
 mod conversation;
+mod far_behind;
 mod faults;
 mod node;
+mod observability;
 mod process;
 mod seed;
 mod setup;
