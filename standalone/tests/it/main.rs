@@ -3,11 +3,13 @@
 
 mod client;
 mod conversation;
+mod far_behind;
 mod faults;
 mod limits;
 mod node;
 mod operators;
 mod presence;
+mod observability;
 mod process;
 mod reads;
 mod seed;
