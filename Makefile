@@ -92,6 +92,16 @@ test-browser: web/node_modules/.package-lock.json ## The tests in a real Chromiu
 	@scripts/doctor test
 	@scripts/test browser
 
+.PHONY: screenshots
+screenshots: build ## Every screen in both themes, wide and narrow, to web/screenshots/
+	@scripts/doctor test
+	cd web && npm run screenshots
+
+.PHONY: web-bench
+web-bench: build ## Measure the web app in a room of 100 000 messages, beside an empty page; writes docs/benchmarks-web.md
+	@scripts/doctor test
+	cd web && npm run bench
+
 .PHONY: clean-data
 clean-data: ## Forget all accounts and messages: remove .parley/
 	@scripts/clean-data

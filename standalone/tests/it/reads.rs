@@ -53,11 +53,29 @@ async fn told(socket: &mut Socket, room: RoomId, wanted: u64) {
     assert!(frame.is_some(), "closed with {:?}", socket.closed);
 }
 
+/// Joins, and waits until the log has it: what is said from then on is unread.
+async fn join(person: &Person, room: RoomId) -> Value {
+    let (_, me) = person.get("/me").await;
+    let (status, joined) = person.post(&format!("/rooms/{room}/join"), &json!({})).await;
+    assert_eq!(status, 200, "{joined}");
+    let lines = async || {
+        let (_, page) = person.get(&format!("/rooms/{room}/messages?limit=100")).await;
+        let came = |item: &&Value| item["body"]["event"] == "joined" && item["body"]["member"]["user"] == me["user"]["id"];
+        page["items"].as_array().unwrap().iter().filter(came).count()
+    };
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while lines().await == 0 {
+        assert!(tokio::time::Instant::now() < deadline, "no line says that they joined");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    joined
+}
+
 /// A talker and a reader with two devices, in a room.
 async fn people(node: &Node) -> (Person, Socket, Person, RoomId) {
     let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
     let room = ada.create_room("general").await;
-    bo.join(room).await;
+    join(&bo, room).await;
     let talker = ada.connect().await;
     (ada, talker, bo, room)
 }
@@ -103,7 +121,7 @@ async fn who_joins_late_or_comes_back_has_nothing_unread() {
     let (_ada, mut talker, bo, room) = people(&node).await;
     say(&mut talker, room, 4).await;
     let cy = Person::sign_up(&node.url, "cy").await;
-    let (_, joined) = cy.post(&format!("/rooms/{room}/join"), &json!({})).await;
+    let joined = join(&cy, room).await;
     assert_eq!((joined["read_seq"].as_u64(), joined["unread"].as_u64()), (joined["last_seq"].as_u64(), Some(0)), "{joined}");
     until_listed(&cy, room, (4, 4, 0)).await;
     say(&mut talker, room, 1).await;
