@@ -128,6 +128,7 @@ export const screens = ({ garden }) => [
     },
   },
   { name: 'session-ended', signedIn: false, open: (page) => page.goto('/sign-in?ended=true') },
+  {
     name: 'unread',
     signedIn: true,
     open: async (page) => {
