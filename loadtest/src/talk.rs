@@ -16,7 +16,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::client::{Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing};
+use crate::client::{self, Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing};
 
 /// Rooms that one person is in while talking.
 const ROOMS_EACH: usize = 3;
@@ -106,7 +106,7 @@ pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
 }
 
 async fn sign_in(plan: &Plan) -> anyhow::Result<Vec<Account>> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = client::http(None)?;
     let bar = ProgressBar::new(plan.people.len() as u64).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} signed in")?);
     let signing = plan.people.iter().map(|person| {
         let (http, bar) = (http.clone(), bar.clone());
@@ -192,7 +192,7 @@ async fn resume(account: &Account, lost: Connection, counters: &Counters) -> any
 async fn come_back(account: &Account, mut memory: Memory) -> anyhow::Result<Connection> {
     let mut tries = 1;
     loop {
-        match account.connect(memory).await {
+        match Connection::open(account, memory).await {
             Ok(connection) => return Ok(connection),
             Err((_, error)) if tries == TRIES => return Err(error.into()),
             Err((kept, _)) => memory = kept,
