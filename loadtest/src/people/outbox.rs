@@ -111,7 +111,9 @@ impl Outbox {
             let on_the_way = flying.get(&room).copied().unwrap_or_default();
             let waits = entry.not_before.is_some_and(|at| at > now) || !may(room) || passed.contains(&room);
             let takes_its_turn = if doubtful.contains(&room) { entry.doubtful && on_the_way == 0 } else { on_the_way < FLYING_MAX };
-            if waits || !takes_its_turn {
+            // What waits for one in doubt, wherever that stands, holds back nothing itself.
+            let counts = entry.doubtful || !doubtful.contains(&room);
+            if counts && (waits || !takes_its_turn) {
                 passed.insert(room);
             }
             !waits && takes_its_turn
@@ -247,6 +249,18 @@ mod tests {
         outbox.lost();
         outbox.strike(message(1).cid);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn one_in_doubt_is_asked_for_though_an_earlier_one_was_refused() {
+        let (mut outbox, now) = (outbox(2), Instant::now());
+        outbox.next(now, 0, |_| true);
+        outbox.next(now, 1, |_| true);
+        outbox.answered(0, Answer::Rejected { code: ErrorCode::Unavailable, last: false, pause: Some(SOON) }, now);
+        outbox.answered(1, Answer::Unknown { last: false, pause: SOON }, now);
+        assert_eq!(outbox.next(now + SOON, 2, |_| true), Some(Attempt::Again(message(1))));
+        outbox.answered(2, Answer::Ack, now);
+        assert_eq!(outbox.next(now + SOON, 3, |_| true), Some(Attempt::First(message(0))));
     }
 
     #[test]
