@@ -39,6 +39,16 @@ cluster-verify: ## Compare that cluster's Kafka, Postgres and Redis, record by r
 	@cargo build -q -p parley-loadtest
 	@eval "$$($(CLUSTER) env)" && $(LOADTEST) verify
 
+.PHONY: chaos
+chaos: ## Kill, hold, cut off and empty parts of a cluster while people use it, then check everything; MINUTES=10, SEED=, RATE=120, BROKERS=1
+	@cargo build -q -p parley-standalone -p parley-loadtest
+	@$(LOADTEST) chaos
+
+.PHONY: chaos-smoke
+chaos-smoke: ## The same in three minutes: each component is killed once
+	@cargo build -q -p parley-standalone -p parley-loadtest
+	@$(LOADTEST) chaos --smoke
+
 .PHONY: cluster-down
 cluster-down: ## Stop that cluster, and nothing else; its data stays
 	@if [ -x $(CLUSTER) ]; then $(CLUSTER) down; else echo "no cluster was built here"; fi

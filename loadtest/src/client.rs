@@ -6,22 +6,23 @@ use std::{
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt};
 use parley_proto::{
     Cid, Cursor, ErrorCode, MessageId, RoomId,
     item::{Item, ItemKind},
-    wire::{ClientFrame, PROTOCOL_VERSION, Ref, Resume, RoomCursor, SUBPROTOCOL, ServerFrame, VoteValue},
+    wire::{ClientFrame, PROTOCOL_VERSION, Ref, Resume, RoomCursor, ServerFrame, VoteValue},
 };
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::Deserialize;
 use thiserror::Error;
-use tokio::{
-    net::{TcpSocket, TcpStream},
-    time::timeout,
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite;
+
+pub use self::{
+    account::{Account, http},
+    socket::Socket,
 };
-use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream,
-    tungstenite::{self, Message, client::IntoClientRequest, http::HeaderValue},
-};
+
+mod account;
+mod socket;
 
 /// For any answer: above every deadline that the server promises.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(15);
@@ -37,8 +38,8 @@ pub enum ClientError {
     Refused { path: &'static str, status: u16, problem: serde_json::Value },
     #[error("the socket: {0}")]
     Socket(#[from] Box<tungstenite::Error>),
-    #[error("the socket was closed")]
-    Closed,
+    #[error("the socket was closed ({0:?})")]
+    Closed(Option<u16>),
     #[error("nothing was answered in time")]
     Silent,
     #[error("not a frame of protocol version {PROTOCOL_VERSION}: {0}")]
@@ -54,16 +55,6 @@ pub enum ClientError {
 pub struct Credentials {
     pub user_name: String,
     pub password: String,
-}
-
-/// A person who is signed in.
-#[derive(Debug, Clone)]
-pub struct Account {
-    url: String,
-    access_token: String,
-    http: reqwest::Client,
-    /// Where this person's sockets come from, if the server is on this machine: each has an address of their own, as people have.
-    home: Ipv4Addr,
 }
 
 /// The answer to a send.
@@ -109,87 +100,9 @@ pub struct Memory {
 /// A socket that was welcomed.
 #[derive(Debug)]
 pub struct Connection {
-    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: Socket,
     last_reference: Ref,
     pub memory: Memory,
-}
-
-impl Account {
-    /// Signs in; `http` may be shared by many.
-    pub async fn sign_in(http: reqwest::Client, url: &str, credentials: &Credentials) -> Result<Self, ClientError> {
-        #[derive(Deserialize)]
-        struct Session {
-            access_token: String,
-        }
-        let Credentials { user_name, password } = credentials;
-        let body = serde_json::json!({"user_name": user_name, "password": password, "session": "token"});
-        let answer = http.post(format!("{url}/api/v1/auth/sign-in")).json(&body).send().await?;
-        let Session { access_token } = accepted("sign-in", answer).await?;
-        let [a, b, c] = rand::random::<[u8; 3]>();
-        Ok(Self { url: url.to_owned(), access_token, http, home: Ipv4Addr::new(127, a, b, c.clamp(1, 254)) })
-    }
-
-    /// The rooms that this person is a member of, most active first.
-    pub async fn rooms(&self) -> Result<Vec<RoomId>, ClientError> {
-        #[derive(Deserialize)]
-        struct Rooms {
-            items: Vec<Room>,
-        }
-        #[derive(Deserialize)]
-        struct Room {
-            id: RoomId,
-        }
-        let answer = self.http.get(format!("{}/api/v1/rooms?limit=100", self.url)).bearer_auth(&self.access_token).send().await?;
-        let rooms: Rooms = accepted("rooms", answer).await?;
-        Ok(rooms.items.into_iter().map(|room| room.id).collect())
-    }
-
-    /// A socket; with a memory it goes on where that ended.
-    pub async fn connect(&self, memory: Memory) -> Result<Connection, (Memory, ClientError)> {
-        let stream = match timeout(ANSWER_DEADLINE, self.upgrade()).await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err((memory, error)),
-            Err(_) => return Err((memory, ClientError::Silent)),
-        };
-        let resume = memory
-            .token
-            .clone()
-            .map(|token| Resume { token, rooms: memory.cursors.iter().map(|(room, cursor)| RoomCursor { room: *room, cursor: *cursor }).collect() });
-        let mut connection = Connection { stream, last_reference: 1, memory };
-        let hello = ClientFrame::Hello { reference: 1, version: PROTOCOL_VERSION, resume };
-        let welcomed = async {
-            connection.write(&hello).await?;
-            connection.wait_for(|frame| matches!(frame, ServerFrame::Welcome { .. }).then_some(())).await
-        };
-        match welcomed.await {
-            Ok(()) => Ok(connection),
-            Err(error) => Err((connection.memory, error)),
-        }
-    }
-
-    async fn upgrade(&self) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, ClientError> {
-        let mut request = format!("{}/api/v1/socket", self.url.replacen("http", "ws", 1)).into_client_request().map_err(Box::new)?;
-        let bearer = HeaderValue::try_from(format!("Bearer {}", self.access_token))
-            .map_err(|error| Box::new(tungstenite::Error::from(tungstenite::http::Error::from(error))))?;
-        request.headers_mut().insert("authorization", bearer);
-        request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
-        let authority = request.uri().authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default();
-        let Ok(server @ SocketAddr::V4(_)) = authority.parse::<SocketAddr>() else {
-            return Ok(tokio_tungstenite::connect_async(request).await.map_err(Box::new)?.0);
-        };
-        let stream = self.connect_to(server).await.map_err(|error| Box::new(tungstenite::Error::Io(error)))?;
-        Ok(tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(stream)).await.map_err(Box::new)?.0)
-    }
-
-    async fn connect_to(&self, server: SocketAddr) -> std::io::Result<TcpStream> {
-        let socket = TcpSocket::new_v4()?;
-        if server.ip().is_loopback() {
-            socket.bind((self.home, 0).into())?;
-        }
-        let stream = socket.connect(server).await?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    }
 }
 
 impl Memory {
@@ -201,10 +114,32 @@ impl Memory {
 }
 
 impl Connection {
+    /// A socket; with a memory it goes on where that ended.
+    pub async fn open(account: &Account, memory: Memory) -> Result<Self, (Memory, ClientError)> {
+        let socket = match account.socket(&account.url).await {
+            Ok(socket) => socket,
+            Err(error) => return Err((memory, error)),
+        };
+        let resume = memory
+            .token
+            .clone()
+            .map(|token| Resume { token, rooms: memory.cursors.iter().map(|(room, cursor)| RoomCursor { room: *room, cursor: *cursor }).collect() });
+        let mut connection = Self { socket, last_reference: 1, memory };
+        let hello = ClientFrame::Hello { reference: 1, version: PROTOCOL_VERSION, resume };
+        let welcomed = async {
+            connection.socket.write(&hello).await?;
+            connection.wait_for(|frame| matches!(frame, ServerFrame::Welcome { .. }).then_some(())).await
+        };
+        match welcomed.await {
+            Ok(()) => Ok(connection),
+            Err(error) => Err((connection.memory, error)),
+        }
+    }
+
     /// Receives `room` from now on.
     pub async fn subscribe(&mut self, room: RoomId) -> Result<(), ClientError> {
         let wanted = self.reference();
-        self.write(&ClientFrame::Subscribe { reference: wanted, room, limit: Some(1) }).await?;
+        self.socket.write(&ClientFrame::Subscribe { reference: wanted, room, limit: Some(1) }).await?;
         let answered = self.wait_for(|frame| match frame {
             ServerFrame::Subscribed { reference, .. } if *reference == wanted => Some(Ok(())),
             ServerFrame::Error { reference: Some(reference), code, .. } if *reference == wanted => Some(Err(ClientError::NotSubscribed(*code))),
@@ -222,7 +157,7 @@ impl Connection {
     pub async fn send(&mut self, message: &Outgoing, retry: bool) -> Result<Answer, ClientError> {
         let wanted = self.reference();
         let Outgoing { room, cid, base, body } = message.clone();
-        self.write(&ClientFrame::Send { reference: wanted, room, cid, base, body, retry }).await?;
+        self.socket.write(&ClientFrame::Send { reference: wanted, room, cid, base, body, retry }).await?;
         self.answer(wanted).await
     }
 
@@ -230,7 +165,7 @@ impl Connection {
     pub async fn vote(&mut self, vote: &OutgoingVote, retry: bool) -> Result<Answer, ClientError> {
         let wanted = self.reference();
         let OutgoingVote { room, cid, base, target, value } = *vote;
-        self.write(&ClientFrame::Vote { reference: wanted, room, cid, base, target, value, retry }).await?;
+        self.socket.write(&ClientFrame::Vote { reference: wanted, room, cid, base, target, value, retry }).await?;
         self.answer(wanted).await
     }
 
@@ -252,7 +187,7 @@ impl Connection {
     pub async fn listen(&mut self, time: Duration) -> Result<(), ClientError> {
         let until = tokio::time::Instant::now() + time;
         loop {
-            match tokio::time::timeout_at(until, self.read()).await {
+            match tokio::time::timeout_at(until, self.socket.read()).await {
                 Ok(frame) => self.note(&frame?)?,
                 Err(_) => return Ok(()),
             }
@@ -264,25 +199,10 @@ impl Connection {
         self.last_reference
     }
 
-    async fn write(&mut self, frame: &ClientFrame) -> Result<(), ClientError> {
-        Ok(self.stream.send(Message::Text(serde_json::to_string(frame)?.into())).await.map_err(Box::new)?)
-    }
-
-    async fn read(&mut self) -> Result<ServerFrame, ClientError> {
-        loop {
-            match self.stream.next().await {
-                Some(Ok(Message::Text(text))) => return Ok(serde_json::from_str(&text)?),
-                Some(Ok(Message::Close(_))) | None => return Err(ClientError::Closed),
-                Some(Ok(_)) => {}
-                Some(Err(error)) => return Err(Box::new(error).into()),
-            }
-        }
-    }
-
     async fn wait_for<T>(&mut self, pick: impl Fn(&ServerFrame) -> Option<T>) -> Result<T, ClientError> {
         let waiting = async {
             loop {
-                let frame = self.read().await?;
+                let frame = self.socket.read().await?;
                 self.note(&frame)?;
                 if let Some(picked) = pick(&frame) {
                     return Ok(picked);
@@ -327,15 +247,6 @@ impl Connection {
         }
         Ok(())
     }
-}
-
-/// What was asked for, unless it was refused.
-async fn accepted<T: DeserializeOwned>(path: &'static str, answer: reqwest::Response) -> Result<T, ClientError> {
-    let status = answer.status();
-    if status.is_success() {
-        return Ok(answer.json().await?);
-    }
-    Err(ClientError::Refused { path, status: status.as_u16(), problem: answer.json().await.unwrap_or_default() })
 }
 
 fn follow(room: RoomId, prev: Cursor, cursor: &Cursor) -> Result<(), ClientError> {

@@ -17,7 +17,7 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::client::{Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing, OutgoingVote};
+use crate::client::{self, Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing, OutgoingVote};
 
 /// Rooms that one person is in while talking.
 const ROOMS_EACH: usize = 3;
@@ -120,7 +120,7 @@ pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
 }
 
 async fn sign_in(plan: &Plan) -> anyhow::Result<Vec<Account>> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = client::http(None)?;
     let bar = ProgressBar::new(plan.people.len() as u64).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} signed in")?);
     let signing = plan.people.iter().map(|person| {
         let (http, bar) = (http.clone(), bar.clone());
@@ -250,7 +250,7 @@ async fn resume(account: &Account, lost: Connection, counters: &Counters) -> any
 async fn come_back(account: &Account, mut memory: Memory, counters: &Counters) -> anyhow::Result<Connection> {
     let mut tries = 1;
     loop {
-        match account.connect(memory).await {
+        match Connection::open(account, memory).await {
             Ok(connection) => {
                 counters.gateways.lock().await.insert(connection.memory.gateway.clone());
                 return Ok(connection);

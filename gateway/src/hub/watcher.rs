@@ -202,8 +202,9 @@ impl View {
             let json = segment.group.json_from(from);
             (!json.is_empty()).then(|| frames_json(self.room, self.told, json).into())
         };
-        if frame.is_some() {
-            self.told = segment.end;
+        if let (Some(_), Some(last)) = (&frame, segment.group.last()) {
+            // What a read found nothing in, above its last line, the client is not told.
+            self.told = self.told.max(last.next());
         }
         frame
     }
@@ -318,6 +319,18 @@ mod tests {
         let frame: serde_json::Value = serde_json::from_str(&out.frames[0]).unwrap();
         assert_eq!(frame["prev"], 5);
         assert_eq!(view.untold(), 0);
+    }
+
+    #[test]
+    fn a_client_is_not_taken_to_know_where_a_repair_ended() {
+        let mut view = live_at(5);
+        let mut out = Outcome::default();
+        view.apply(&segment(10, &[10]), &mut out);
+        let read = segment(5, &[6, 7]).segment.clone();
+        let mut out = Outcome::default();
+        view.repair(&Shared::new(Segment { end: Cursor(10), ..read }), &mut out);
+        let prevs: Vec<_> = out.frames.iter().map(|frame| serde_json::from_str::<serde_json::Value>(frame).unwrap()["prev"].clone()).collect();
+        assert_eq!((positions(&out), prevs), (vec![6, 7, 10], vec![5.into(), 8.into()]));
     }
 
     #[test]

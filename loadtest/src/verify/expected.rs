@@ -10,7 +10,18 @@ use parley_proto::{
 };
 use sha2::{Digest, Sha256};
 
-/// How many records had which outcome (PROTOCOL, section 2).
+/// What the fold says of one record (PROTOCOL, section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Applied,
+    Superseded,
+    Duplicate,
+    Expired,
+    DeadLetter,
+    Control,
+}
+
+/// How many records had which outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcomes {
     pub applied: u64,
@@ -22,6 +33,18 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
+    fn count(&mut self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Applied => &mut self.applied,
+            Outcome::Superseded => &mut self.superseded,
+            Outcome::Duplicate => &mut self.duplicate,
+            Outcome::Expired => &mut self.expired,
+            Outcome::DeadLetter => &mut self.dead_letter,
+            Outcome::Control => &mut self.control,
+        };
+        *counter += 1;
+    }
+
     pub fn sum(self) -> u64 {
         self.applied + self.superseded + self.duplicate + self.expired + self.dead_letter + self.control
     }
@@ -124,49 +147,49 @@ impl Expected {
     }
 
     /// The next record of the log.
-    pub fn record(&mut self, position: Position, bytes: &[u8]) -> Result<(), Newer> {
-        match check::check(bytes, self.partition) {
+    pub fn record(&mut self, position: Position, bytes: &[u8]) -> Result<Outcome, Newer> {
+        let outcome = match check::check(bytes, self.partition) {
             Err(CheckError::Newer(version)) => return Err(Newer { partition: self.partition, position, version }),
             Err(CheckError::Dead(_)) => {
-                self.outcomes.dead_letter += 1;
                 self.dead_letters.insert(position, bytes.to_vec());
+                Outcome::DeadLetter
             }
             Ok(record) => self.checked(position, &record, bytes),
-        }
+        };
+        self.outcomes.count(outcome);
         self.next = position.next();
         let mut hash = [0; 16];
         hash.copy_from_slice(&Sha256::digest(bytes)[..16]);
         self.last_hash = Some(hash);
-        Ok(())
+        Ok(outcome)
     }
 
-    fn checked(&mut self, position: Position, record: &Record, bytes: &[u8]) {
+    fn checked(&mut self, position: Position, record: &Record, bytes: &[u8]) -> Outcome {
         if record.floor > position.at() || position.0 - record.floor.0 > WINDOW {
-            self.outcomes.expired += 1;
-            return;
+            return Outcome::Expired;
         }
         let occurrences = self.occurrences.entry(record.id()).or_default();
         let repeats = occurrences.iter().any(|earlier| earlier.at() >= record.floor);
         occurrences.push(position);
         if repeats {
-            self.outcomes.duplicate += 1;
-            return;
+            return Outcome::Duplicate;
         }
-        if !matches!(record.kind, Kind::Vote | Kind::Reaction | Kind::Read) && !record.kind.is_control() {
+        if makes_a_frame(record.kind) {
             self.frames.entry(record.room).or_default().push((position, record.id()));
         }
         if self.refused.contains(&position) {
-            self.outcomes.dead_letter += 1;
             self.dead_letters.insert(position, bytes.to_vec());
-        } else if record.kind.is_control() {
-            self.outcomes.control += 1;
+            return Outcome::DeadLetter;
+        }
+        if record.kind.is_control() {
             if let (Kind::Genesis, Body::Plain(json)) = (record.kind, &record.body) {
                 self.log_id = self.log_id.or(check::genesis(json).map(|genesis| genesis.log_id));
             }
+            Outcome::Control
         } else if self.applies(position, record) {
-            self.outcomes.applied += 1;
+            Outcome::Applied
         } else {
-            self.outcomes.superseded += 1;
+            Outcome::Superseded
         }
     }
 
@@ -264,6 +287,11 @@ impl Expected {
         self.reactions.insert((target, record.sender, emoji.clone()), (position, record.value == 1));
         true
     }
+}
+
+/// Whether readers are told of records of this kind one by one.
+pub fn makes_a_frame(kind: Kind) -> bool {
+    !matches!(kind, Kind::Vote | Kind::Reaction | Kind::Read) && !kind.is_control()
 }
 
 fn newest<K, T>(entry: Entry<'_, K, Versioned<T>>, version: i64, row: T) {
