@@ -86,8 +86,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool) -> Self {
-        let begun = Instant::now();
+    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool, begun: Instant) -> Self {
         Self { of, room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + limits::SEND_ANSWER, begun }
     }
 
@@ -121,9 +120,9 @@ impl Attempt {
 }
 
 impl Chat {
-    /// Everything up to the handing over, which happens in the order of the calls.
-    pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry);
+    /// Everything up to the handing over, which happens in the order of the calls. The answer is due [`limits::SEND_ANSWER`] after `received`.
+    pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest, received: Instant) -> Begun {
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry, received);
         let permitted = async {
             text::check_body(&request.body).map_err(|error| {
                 Refusal::new(match error {
@@ -139,9 +138,9 @@ impl Chat {
     }
 
     /// The same for a vote.
-    pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest) -> Begun {
+    pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest, received: Instant) -> Begun {
         let VoteRequest { room, cid, base, target, value, retry } = request;
-        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry);
+        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry, received);
         let permitted = async {
             self.rights.member(room, sender).await?;
             // A retry's message was there at its first attempt; what became of it since is the fold's to judge.
@@ -162,8 +161,8 @@ impl Chat {
     }
 
     /// Appends the cancel of a send whose outcome is unknown.
-    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true);
+    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest, received: Instant) -> Begun {
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true, received);
         self.hand_over(attempt, Payload::cancel()).await
     }
 

@@ -32,7 +32,7 @@ pub struct AppState {
 }
 
 impl AppState {
-    /// Builds accounts, rooms and tokens over the ports. Runs argon2 once.
+    /// Builds accounts, rooms and tokens over the ports.
     ///
     /// # Errors
     /// If argon2 refuses our parameters.

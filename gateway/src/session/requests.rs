@@ -51,6 +51,8 @@ pub(super) struct Signed {
 pub(super) struct Turn {
     frame: ClientFrame,
     permit: OwnedSemaphorePermit,
+    /// Its time runs from here, however long it waits for its turn.
+    received: Instant,
 }
 
 /// Where requests are handed in.
@@ -172,7 +174,7 @@ impl Signed {
     }
 
     async fn begin(&self, turn: Turn) {
-        let Turn { frame, permit } = turn;
+        let Turn { frame, permit, received } = turn;
         if let ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } = frame
             && self.held_back(room, cid)
         {
@@ -183,14 +185,15 @@ impl Signed {
         let (reference, room, cid, further, begun) = match frame {
             ClientFrame::Send { reference, room, cid, base, body, retry } => {
                 let request = SendRequest { room, cid, base, body, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request).await)
+                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request, received).await)
             }
             ClientFrame::Vote { reference, room, cid, base, target, value, retry } => {
                 let request = VoteRequest { room, cid, base, target, value, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request).await)
+                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request, received).await)
             }
             ClientFrame::Drop { reference, room, cid, base } => {
-                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, DropRequest { room, cid, base }).await)
+                let request = DropRequest { room, cid, base };
+                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, request, received).await)
             }
             _ => return,
         };
@@ -224,6 +227,7 @@ impl Requests {
 
     /// Takes one request. Waits while too many are under way: the socket is not read meanwhile.
     pub(super) async fn take(&mut self, frame: ClientFrame) {
+        let received = Instant::now();
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
         match frame {
             ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => {
@@ -238,7 +242,7 @@ impl Requests {
                     sender
                 });
                 // The permits bound the queue: there is room.
-                if let Err(error) = sends.send(Turn { frame, permit }).await {
+                if let Err(error) = sends.send(Turn { frame, permit, received }).await {
                     tracing::debug!(%error, "session.send_queue_closed");
                 }
             }
