@@ -92,6 +92,16 @@ test-browser: web/node_modules/.package-lock.json ## The tests in a real Chromiu
 	@scripts/doctor test
 	@scripts/test browser
 
+.PHONY: simulate
+simulate: ## The product's code under SEEDS=1000 seeded schedules of faults, from FIRST=1 on; a failing seed is named and repeats exactly
+	@cargo build -q --workspace --bin simulate
+	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate many --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1)
+
+.PHONY: simulate-bugs
+simulate-bugs: ## The simulation proves itself: bugs put in on purpose, each until it is caught
+	@cargo build -q --workspace --bin simulate
+	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate bugs
+
 .PHONY: clean-data
 clean-data: ## Forget all accounts and messages: remove .parley/
 	@scripts/clean-data
