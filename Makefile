@@ -111,6 +111,15 @@ screenshots: build ## Every screen in both themes, wide and narrow, to web/scree
 web-bench: build ## Measure the web app in a room of 100 000 messages, beside an empty page; writes docs/benchmarks-web.md
 	@scripts/doctor test
 	cd web && npm run bench
+.PHONY: simulate
+simulate: ## The product's code under SEEDS=1000 seeded schedules of faults, from FIRST=1 on; a failing seed is named and repeats exactly
+	@cargo build -q --workspace --bin simulate
+	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate many --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1)
+
+.PHONY: simulate-bugs
+simulate-bugs: ## The simulation proves itself: bugs put in on purpose, each until it is caught
+	@cargo build -q --workspace --bin simulate
+	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate bugs
 
 .PHONY: clean-data
 clean-data: ## Forget all accounts and messages: remove .parley/

@@ -6,6 +6,7 @@ use parley_proto::{Cursor, PartitionId};
 use thiserror::Error;
 
 pub mod accounts;
+pub mod memory;
 mod numbers;
 mod page;
 mod plan;

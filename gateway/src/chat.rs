@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use parley_engines::{log::Log, store::Store};
 use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId, wire::VoteValue};
+use tokio::time::Instant;
 
 use crate::{ends::Ends, limits::Limits, reader::Reader, reads::Reads, recent::Recent, rights::Rights};
 
@@ -93,7 +94,7 @@ impl Chat {
 
     /// Sends a message as `sender`, whose membership is judged here. Answers within [`parley_proto::limits::SEND_ANSWER`].
     pub async fn send(&self, sender: UserId, request: SendRequest) -> SendOutcome {
-        match self.begin_send(sender, request).await {
+        match self.begin_send(sender, request, Instant::now()).await {
             Begun::Answered(outcome) => outcome,
             Begun::HandedOver(in_flight) => in_flight.finish().await,
         }
@@ -106,7 +107,7 @@ impl Chat {
 
     /// Votes as `sender`, by the rules of [`Chat::send`].
     pub async fn vote(&self, sender: UserId, request: VoteRequest) -> SendOutcome {
-        match self.begin_vote(sender, request).await {
+        match self.begin_vote(sender, request, Instant::now()).await {
             Begun::Answered(outcome) => outcome,
             Begun::HandedOver(in_flight) => in_flight.finish().await,
         }

@@ -2,7 +2,10 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
+use axum::{
+    extract::connect_info::Connected,
+    serve::{IncomingStream, Listener, ListenerExt},
+};
 use parley_engines::{bus::Bus, log::Log, store::Store};
 use parley_proto::LogId;
 use thiserror::Error;
@@ -53,6 +56,24 @@ pub enum GatewayError {
 /// # Errors
 /// If the listener breaks.
 pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListener, drain: CancellationToken) -> Result<(), GatewayError> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "gateway.nodelay");
+        }
+    });
+    serve_on(config, engines, listener, drain).await
+}
+
+/// The same on any kind of connection: the simulation's are in memory.
+///
+/// # Errors
+/// If the listener breaks.
+pub async fn serve_on<L>(config: GatewayConfig, engines: Engines, listener: L, drain: CancellationToken) -> Result<(), GatewayError>
+where
+    L: Listener,
+    L::Addr: std::fmt::Debug,
+    SocketAddr: for<'a> Connected<IncomingStream<'a, L>>,
+{
     let Engines { log, bus, store } = engines;
     let Some(log_id) = log_id(&store, &drain).await else { return Ok(()) };
     let (background, sockets) = (TaskTracker::new(), TaskTracker::new());
@@ -114,11 +135,6 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
         drain: drain.clone(),
     };
     let router = http::router(state, http::socket::route(Sockets::new(shared)));
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "gateway.nodelay");
-        }
-    });
     let serving =
         axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
     // Requests that never end don't hold up the drain.

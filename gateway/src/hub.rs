@@ -232,7 +232,7 @@ impl Hub {
         // Under this lock the view goes live either before a beat's call is made or after it.
         let mut beats = Inner::lock(beats);
         let beat = beats.view_went_live(cursor);
-        let entering = room::Entering { socket, cursor, beat, brought, ticket, chain_known: notices.end().is_some() };
+        let entering = room::Entering { socket, cursor, beat, brought, ticket, chain_known: notices.end().is_some(), voids: notices.voids(room) };
         entry.go_live(&self.inner.reader, entering, reply)
     }
 

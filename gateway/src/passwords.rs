@@ -64,10 +64,9 @@ pub struct Passwords {
 pub struct HashError(String);
 
 impl Passwords {
-    /// Runs argon2 once, for the hash that stands in for unknown users.
+    /// Runs no argon2: the hash that stands in for unknown users is one that no password has, at the same cost to compare with.
     pub fn new(limits: PasswordLimits) -> Result<Self, HashError> {
-        let unguessable: [u8; 32] = rand::random();
-        let nobody = hash_now(&unguessable)?;
+        let nobody = unmatched()?;
         let runs = Arc::new(Semaphore::new(limits.in_flight));
         let places = Arc::new(Semaphore::new(limits.in_flight + limits.queue));
         Ok(Self { limits, runs, places, nobody: nobody.into() })
@@ -144,6 +143,14 @@ fn hash_now(password: &[u8]) -> Result<String, HashError> {
     let salt = SaltString::encode_b64(&random).map_err(|error| HashError(error.to_string()))?;
     let hash = argon2()?.hash_password(password, &salt).map_err(|error| HashError(error.to_string()))?;
     Ok(hash.to_string())
+}
+
+/// A hash that was drawn, not made.
+fn unmatched() -> Result<String, HashError> {
+    let (memory, passes, lanes) = ARGON2_COST;
+    let encode = |random: &[u8]| SaltString::encode_b64(random).map_err(|error| HashError(error.to_string()));
+    let (salt, hash) = (encode(&rand::random::<[u8; 16]>())?, encode(&rand::random::<[u8; 32]>())?);
+    Ok(format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}"))
 }
 
 fn verify_now(password: &[u8], stored: &str) -> Result<bool, HashError> {

@@ -122,10 +122,10 @@ pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
 async fn sign_in(plan: &Plan) -> anyhow::Result<Vec<Account>> {
     let http = client::http(None)?;
     let bar = ProgressBar::new(plan.people.len() as u64).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} signed in")?);
-    let signing = plan.people.iter().map(|person| {
+    let signing = plan.people.iter().zip(0..).map(|(person, number)| {
         let (http, bar) = (http.clone(), bar.clone());
         async move {
-            let account = again(|| Account::sign_in(http.clone(), &plan.url, person)).await.with_context(|| person.user_name.clone());
+            let account = again(|| Account::sign_in_from(http.clone(), &plan.url, person, people::home(number))).await.with_context(|| person.user_name.clone());
             bar.inc(1);
             account
         }

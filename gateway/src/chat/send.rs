@@ -86,8 +86,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool) -> Self {
-        let begun = Instant::now();
+    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool, begun: Instant) -> Self {
         Self { of, room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + limits::SEND_ANSWER, begun }
     }
 
@@ -122,9 +121,10 @@ impl Attempt {
 }
 
 impl Chat {
-    /// Everything up to the handing over, which happens in the order of the calls. A retry counts as a send: above the limit its outcome stays unknown.
-    pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry);
+    /// Everything up to the handing over, which happens in the order of the calls. The answer is due [`limits::SEND_ANSWER`] after `received`.
+    /// A retry counts as a send: above the limit its outcome stays unknown.
+    pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest, received: Instant) -> Begun {
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry, received);
         if let Err(refusal) = self.limits.spend(What::Sends, sender) {
             return attempt.answered(attempt.refusal(&refusal));
         }
@@ -143,9 +143,9 @@ impl Chat {
     }
 
     /// The same for a vote.
-    pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest) -> Begun {
+    pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest, received: Instant) -> Begun {
         let VoteRequest { room, cid, base, target, value, retry } = request;
-        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry);
+        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry, received);
         if let Err(refusal) = self.limits.spend(What::Votes, sender) {
             return attempt.answered(attempt.refusal(&refusal));
         }
@@ -169,8 +169,8 @@ impl Chat {
     }
 
     /// Appends the cancel of a send whose outcome is unknown.
-    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true);
+    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest, received: Instant) -> Begun {
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true, received);
         if let Err(refusal) = self.limits.spend(What::Sends, sender) {
             return attempt.answered(attempt.refusal(&refusal));
         }

@@ -51,7 +51,7 @@ pub struct AppParts {
 }
 
 impl AppState {
-    /// Builds accounts, rooms and tokens over the ports. Runs argon2 once.
+    /// Builds accounts, rooms and tokens over the ports.
     ///
     /// # Errors
     /// If argon2 refuses our parameters.

@@ -19,12 +19,21 @@ const BUFFER_BYTES: usize = 512 * 1024;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) segment: Segment,
+    /// Where a client stands that has applied it: just above its last item.
+    known: Cursor,
     frame: std::sync::OnceLock<Utf8Bytes>,
 }
 
 impl Shared {
+    /// What the bus tells ends with its last item.
     pub(super) fn new(segment: Segment) -> Arc<Self> {
-        Arc::new(Self { segment, frame: std::sync::OnceLock::new() })
+        Arc::new(Self { known: segment.end, segment, frame: std::sync::OnceLock::new() })
+    }
+
+    /// What was read may end above its last item, and an older row that changed is applied where it changed: a client learns of neither.
+    pub(super) fn read(segment: Segment) -> Arc<Self> {
+        let known = segment.group.items().iter().map(|(_, item)| item.position.next()).max().unwrap_or_default();
+        Arc::new(Self { known, segment, frame: std::sync::OnceLock::new() })
     }
 
     fn full_frame(&self, room: RoomId) -> Utf8Bytes {
@@ -202,9 +211,8 @@ impl View {
             let json = segment.group.json_from(from);
             (!json.is_empty()).then(|| frames_json(self.room, self.told, json).into())
         };
-        if let (Some(_), Some(last)) = (&frame, segment.group.last()) {
-            // What a read found nothing in, above its last line, the client is not told.
-            self.told = self.told.max(last.next());
+        if frame.is_some() {
+            self.told = self.told.max(shared.known);
         }
         frame
     }
@@ -322,15 +330,15 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_not_taken_to_know_where_a_repair_ended() {
+    fn a_repair_that_reaches_beyond_its_last_item_is_not_known_to_the_client() {
         let mut view = live_at(5);
+        assert!(view.want(Cursor(20)));
+        let Segment { prev, group, .. } = segment(5, &[6, 8]).segment.clone();
         let mut out = Outcome::default();
-        view.apply(&segment(10, &[10]), &mut out);
-        let read = segment(5, &[6, 7]).segment.clone();
-        let mut out = Outcome::default();
-        view.repair(&Shared::new(Segment { end: Cursor(10), ..read }), &mut out);
-        let prevs: Vec<_> = out.frames.iter().map(|frame| serde_json::from_str::<serde_json::Value>(frame).unwrap()["prev"].clone()).collect();
-        assert_eq!((positions(&out), prevs), (vec![6, 7, 10], vec![5.into(), 8.into()]));
+        view.repair(&Shared::read(Segment { prev, end: Cursor(20), group }), &mut out);
+        view.apply(&segment(20, &[25]), &mut out);
+        let frame: serde_json::Value = serde_json::from_str(&out.frames[1]).unwrap();
+        assert_eq!((view.cursor(), &frame["prev"]), (Cursor(26), &serde_json::json!(9)));
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub(super) struct Turn {
     permit: OwnedSemaphorePermit,
     /// Among the requests of all sockets; none where there are too many.
     under_way: Result<UnderWay, Refusal>,
+    /// Its time runs from here, however long it waits for its turn.
+    received: Instant,
 }
 
 /// Where requests are handed in.
@@ -223,7 +225,7 @@ impl Signed {
     }
 
     async fn begin(&self, turn: Turn) {
-        let Turn { frame, permit, under_way } = turn;
+        let Turn { frame, permit, under_way, received } = turn;
         if self.outbox.is_closed() {
             // Nothing is begun for a session that ended; whoever comes back elsewhere asks again.
             return;
@@ -242,14 +244,15 @@ impl Signed {
         let (reference, room, cid, further, begun) = match frame {
             ClientFrame::Send { reference, room, cid, base, body, retry } => {
                 let request = SendRequest { room, cid, base, body, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request).await)
+                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request, received).await)
             }
             ClientFrame::Vote { reference, room, cid, base, target, value, retry } => {
                 let request = VoteRequest { room, cid, base, target, value, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request).await)
+                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request, received).await)
             }
             ClientFrame::Drop { reference, room, cid, base } => {
-                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, DropRequest { room, cid, base }).await)
+                let request = DropRequest { room, cid, base };
+                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, request, received).await)
             }
             _ => return,
         };
@@ -283,6 +286,7 @@ impl Requests {
 
     /// Takes one request. Waits while too many are under way: the socket is not read meanwhile.
     pub(super) async fn take(&mut self, frame: ClientFrame) {
+        let received = Instant::now();
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
         match frame {
             ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => {
@@ -298,7 +302,7 @@ impl Requests {
                 });
                 let under_way = self.signed.shared.personal.load.begin(Kind::Send);
                 // The permits bound the queue: there is room.
-                if let Err(error) = sends.send(Turn { frame, permit, under_way }).await {
+                if let Err(error) = sends.send(Turn { frame, permit, under_way, received }).await {
                     tracing::debug!(%error, "session.send_queue_closed");
                 }
             }
