@@ -140,7 +140,7 @@ impl Cluster {
         let lock = lock(&data_dir)?;
         let (mut links, doors) = Links::before_kafka(&config).await?;
         let (kafka, redis, postgres) = start_engines(&config, &data_dir, doors).await?;
-        links.to_engines(&config, redis.addr(), postgres.addr()).await?;
+        links.link_engines(&config, redis.addr(), postgres.addr()).await?;
         let product = product(&config, &data_dir, &kafka, &redis, &postgres)?;
         let mut cluster =
             Self { nginx: None, gateways: Vec::new(), persisters: Vec::new(), prometheus: None, kafka, redis, postgres, product, links, data_dir, _lock: lock };
@@ -179,7 +179,7 @@ impl Cluster {
         if config.nginx {
             let mut gateways = Vec::new();
             for gateway in &self.gateways {
-                gateways.push(self.links.to_gateway(config, gateway.service.name(), gateway.addr).await?);
+                gateways.push(self.links.link_gateway(config, gateway.service.name(), gateway.addr).await?);
             }
             let nginx = NginxConfig { port: layout::web(config), gateways, web_dir: config.web_dir.clone(), trusted_proxies: Vec::new() };
             let nginx = Nginx::start(&self.data_dir.join("nginx"), &nginx).await?;

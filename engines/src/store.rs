@@ -31,7 +31,7 @@ pub struct Snapshot<T> {
     pub value: T,
 }
 
-/// A store engine.
+/// A store engine, as gateways and persisters need it.
 pub trait Store:
     accounts::Accounts
     + accounts::Sessions
@@ -42,8 +42,6 @@ pub trait Store:
     + reads::Reads
     + projection::Partitions
     + projection::Projection
-    + upkeep::Redrive
-    + upkeep::Rebuild
 {
 }
 impl<T> Store for T where
@@ -56,8 +54,6 @@ impl<T> Store for T where
         + reads::Reads
         + projection::Partitions
         + projection::Projection
-        + upkeep::Redrive
-        + upkeep::Rebuild
 {
 }
 

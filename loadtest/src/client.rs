@@ -2,7 +2,6 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::{Ipv4Addr, SocketAddr},
     time::Duration,
 };
 

@@ -224,7 +224,7 @@ impl Talking {
 }
 
 /// One of many on loopback, so that each looks like a machine of its own.
-fn address(number: usize) -> IpAddr {
+pub(crate) fn address(number: usize) -> IpAddr {
     let number = u16::try_from(number % 60_000).unwrap_or(0);
     let [high, low] = number.to_be_bytes();
     IpAddr::V4(Ipv4Addr::new(127, 1, high, low.max(1)))

@@ -18,6 +18,7 @@ use tokio::{
 use uuid::Uuid;
 
 use crate::client::{self, Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing, OutgoingVote};
+use crate::people;
 
 /// Rooms that one person is in while talking.
 const ROOMS_EACH: usize = 3;
@@ -125,7 +126,8 @@ async fn sign_in(plan: &Plan) -> anyhow::Result<Vec<Account>> {
     let signing = plan.people.iter().zip(0..).map(|(person, number)| {
         let (http, bar) = (http.clone(), bar.clone());
         async move {
-            let account = again(|| Account::sign_in_from(http.clone(), &plan.url, person, people::home(number))).await.with_context(|| person.user_name.clone());
+            let account =
+                again(|| Account::sign_in_from(http.clone(), &plan.url, person, people::address(number))).await.with_context(|| person.user_name.clone());
             bar.inc(1);
             account
         }

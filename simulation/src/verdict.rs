@@ -26,8 +26,9 @@ pub(crate) async fn furnish(world: &World, clients: usize) {
     let users: Vec<_> = (0..clients).map(user).collect();
     for number in 0..clients {
         let _ = store.create_account(&account(number, now)).await;
-        let session = Session { id: session(number), user: user(number), created_at: now, expires_at: UnixMillis(now.0 + 86_400_000), ended: false };
-        let _ = store.create_session(&session, RefreshHash([u8::try_from(number).unwrap_or(0); 32])).await;
+        let expires_at = UnixMillis(now.0 + 86_400_000);
+        let session = Session { id: session(number), user: user(number), created_at: now, last_seen_at: now, expires_at, ended: false, agent: String::new() };
+        let _ = store.create_session(&session, RefreshHash([u8::try_from(number).unwrap_or(0); 32]), None).await;
     }
     for room in &world.rooms {
         let new = NewRoom { id: *room, name: format!("room {room}"), topic: String::new(), visibility: Visibility::Public, owner: user(0), created_at: now };
@@ -45,6 +46,7 @@ fn account(number: usize, now: UnixMillis) -> Account {
         status_text: String::new(),
         password_hash: None,
         disabled: false,
+        is_admin: false,
         created_at: now,
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{fmt, str::FromStr};
 
-use parley_engines::store::{Store, StoreUnavailable, postgres::PostgresConfig, projection::DeadLetter};
+use parley_engines::store::{StoreUnavailable, postgres::PostgresConfig, projection::DeadLetter, upkeep::Upkeep};
 use parley_proto::{Cursor, PartitionId, Position};
 
 use crate::{config::Config, engines::OpenStore};
@@ -56,7 +56,7 @@ pub(crate) async fn list(config: &Config, redriven: bool) -> anyhow::Result<()> 
     listed
 }
 
-async fn list_in(store: &dyn Store, redriven: bool) -> anyhow::Result<()> {
+async fn list_in(store: &dyn Upkeep, redriven: bool) -> anyhow::Result<()> {
     println!("{}", show::head());
     let (mut shown, mut hidden) = (0, 0);
     for state in store.partitions().await? {
@@ -90,7 +90,7 @@ async fn open_store(config: &Config) -> anyhow::Result<OpenStore> {
     OpenStore::open(&config.store, PostgresConfig::default(), None).await
 }
 
-async fn find(store: &dyn Store, id: LetterId) -> anyhow::Result<DeadLetter> {
+async fn find(store: &dyn Upkeep, id: LetterId) -> anyhow::Result<DeadLetter> {
     let letter = store.dead_letters(id.partition, id.position.at(), 1).await?.pop().filter(|letter| letter.position == id.position);
     letter.ok_or_else(|| anyhow::anyhow!("{id} is no dead letter: `parley dead-letters list` shows them"))
 }
@@ -108,7 +108,7 @@ impl Letters {
     }
 
     /// `None` after the last.
-    pub(crate) async fn next(&mut self, store: &dyn Store) -> Result<Option<Vec<DeadLetter>>, StoreUnavailable> {
+    pub(crate) async fn next(&mut self, store: &dyn Upkeep) -> Result<Option<Vec<DeadLetter>>, StoreUnavailable> {
         let piece = store.dead_letters(self.partition, self.from, PIECE).await?;
         let Some(last) = piece.last() else { return Ok(None) };
         self.from = last.position.next();

@@ -12,9 +12,9 @@ use parley_engines::{
         kafka::{KafkaLog, TopicPlan},
     },
     store::{
-        Store,
         postgres::{PostgresConfig, PostgresStore},
         sqlite::SqliteStore,
+        upkeep::Upkeep,
     },
 };
 
@@ -28,7 +28,7 @@ use crate::{
 pub(crate) struct Engines {
     pub(crate) log: Arc<dyn Log>,
     pub(crate) bus: Arc<dyn Bus>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Upkeep>,
     closing: Closing,
 }
 
@@ -92,7 +92,7 @@ impl OpenStore {
         })
     }
 
-    pub(crate) fn port(&self) -> Arc<dyn Store> {
+    pub(crate) fn port(&self) -> Arc<dyn Upkeep> {
         match self {
             Self::Sqlite(store, _) => Arc::clone(store) as _,
             Self::Postgres(store) => Arc::clone(store) as _,

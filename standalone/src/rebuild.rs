@@ -12,8 +12,8 @@ use parley_engines::{
     bus::embedded::EmbeddedBus,
     log::{Log, LogError, ReadMax},
     store::{
-        Store,
         postgres::{PostgresConfig, Schema},
+        upkeep::Upkeep,
     },
 };
 use parley_persister::{Config as PersisterConfig, Persister, Refusals};
@@ -93,7 +93,7 @@ fn exists(url: &StoreUrl) -> bool {
     }
 }
 
-async fn make(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Store>, old: Option<&dyn Store>) -> anyhow::Result<()> {
+async fn make(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Upkeep>, old: Option<&dyn Upkeep>) -> anyhow::Result<()> {
     ensure!(new.accounts_after(None, 1).await?.is_empty(), "the store has accounts: a rebuild makes a new one, give it an empty one by --into");
     ensure_from_the_beginning(&**log).await?;
     let refused = match old {
@@ -144,7 +144,7 @@ async fn ensure_from_the_beginning(log: &dyn Log) -> anyhow::Result<()> {
 }
 
 /// What the old store's database said no to. What no reader can read is found again.
-async fn refusals(old: &dyn Store) -> anyhow::Result<Refusals> {
+async fn refusals(old: &dyn Upkeep) -> anyhow::Result<Refusals> {
     let mut refused = Refusals::new();
     for state in old.partitions().await? {
         let mut letters = Letters::of(state.partition);
@@ -156,7 +156,7 @@ async fn refusals(old: &dyn Store) -> anyhow::Result<Refusals> {
 }
 
 /// Has the persister repeat the log up to where it ends now; how many records were missing.
-async fn repeat(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Store>, refused: Refusals) -> anyhow::Result<u64> {
+async fn repeat(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Upkeep>, refused: Refusals) -> anyhow::Result<u64> {
     let mut ends = Vec::new();
     for partition in (0..log.partitions()).map(PartitionId) {
         ends.push((partition, log.end(partition).await?));
@@ -166,7 +166,8 @@ async fn repeat(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Store>, refus
     let stop = CancellationToken::new();
     let _stops_with_this = stop.clone().drop_guard();
     let persister_config = PersisterConfig { refused: Arc::new(refused), ..config.persister.clone() };
-    let persister = Persister::start(Arc::new(WholeLog::new(Arc::clone(log))), Arc::new(EmbeddedBus::new()), Arc::clone(new), persister_config, stop.clone());
+    let persister =
+        Persister::start(Arc::new(WholeLog::new(Arc::clone(log))), Arc::new(EmbeddedBus::new()), Arc::clone(new) as _, persister_config, stop.clone());
     let mut bar = ProgressBar::new(total, before);
     loop {
         let stopped = persister.status().stopped();
@@ -185,13 +186,13 @@ async fn repeat(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Store>, refus
 }
 
 /// How many of the records below `ends` the store has.
-async fn stored(store: &dyn Store, ends: &[(PartitionId, Cursor)]) -> anyhow::Result<u64> {
+async fn stored(store: &dyn Upkeep, ends: &[(PartitionId, Cursor)]) -> anyhow::Result<u64> {
     let states = store.partitions().await?;
     let next = |partition| states.iter().find(|state| state.partition == partition).map_or(Cursor::ZERO, |state| state.next);
     Ok(ends.iter().map(|(partition, end)| next(*partition).min(*end).0).sum())
 }
 
-async fn ensure_conserved(new: &dyn Store) -> anyhow::Result<()> {
+async fn ensure_conserved(new: &dyn Upkeep) -> anyhow::Result<()> {
     for state in new.partitions().await? {
         let (outcomes, next) = (state.outcomes, state.next);
         ensure!(outcomes.consumed() == next.0, "partition {}: {} records were consumed, {outcomes:?} were counted", state.partition, next);
@@ -199,14 +200,14 @@ async fn ensure_conserved(new: &dyn Store) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn ensure_one_log(new: &dyn Store, old: &dyn Store) -> anyhow::Result<()> {
+async fn ensure_one_log(new: &dyn Upkeep, old: &dyn Upkeep) -> anyhow::Result<()> {
     let (new, old) = (new.partitions().await?, old.partitions().await?);
     let same = old.iter().all(|old| new.iter().any(|new| new.partition == old.partition && new.log_id == old.log_id));
     ensure!(same, "the store at PARLEY_STORE_URL is another log's: nothing was taken over from it");
     Ok(())
 }
 
-async fn take_over_marks(new: &dyn Store, old: &dyn Store) -> anyhow::Result<()> {
+async fn take_over_marks(new: &dyn Upkeep, old: &dyn Upkeep) -> anyhow::Result<()> {
     for state in old.partitions().await? {
         let mut letters = Letters::of(state.partition);
         while let Some(piece) = letters.next(old).await? {
@@ -218,7 +219,7 @@ async fn take_over_marks(new: &dyn Store, old: &dyn Store) -> anyhow::Result<()>
     Ok(())
 }
 
-async fn take_over_roster(new: &dyn Store, old: &dyn Store) -> anyhow::Result<()> {
+async fn take_over_roster(new: &dyn Upkeep, old: &dyn Upkeep) -> anyhow::Result<()> {
     let mut after = None;
     loop {
         let rows = old.roster_after(after, PIECE).await?;
@@ -228,7 +229,7 @@ async fn take_over_roster(new: &dyn Store, old: &dyn Store) -> anyhow::Result<()
     }
 }
 
-async fn take_over_accounts(new: &dyn Store, old: &dyn Store) -> anyhow::Result<usize> {
+async fn take_over_accounts(new: &dyn Upkeep, old: &dyn Upkeep) -> anyhow::Result<usize> {
     let (mut after, mut taken) = (None, 0);
     loop {
         let accounts = old.accounts_after(after, PIECE).await?;

@@ -46,7 +46,7 @@ impl Links {
     }
 
     /// The rest, once the engines' addresses are known.
-    pub(super) async fn to_engines(&mut self, config: &ClusterConfig, redis: SocketAddr, postgres: SocketAddr) -> Result<(), ClusterError> {
+    pub(super) async fn link_engines(&mut self, config: &ClusterConfig, redis: SocketAddr, postgres: SocketAddr) -> Result<(), ClusterError> {
         for process in processes(config).filter(|_| config.links) {
             let bus = Proxy::start(format!("{process}~redis"), redis).await?;
             let store = Proxy::start(format!("{process}~postgres"), postgres).await?;
@@ -58,7 +58,7 @@ impl Links {
     }
 
     /// Where NGINX is told that a gateway listens.
-    pub(super) async fn to_gateway(&mut self, config: &ClusterConfig, name: &str, addr: SocketAddr) -> Result<SocketAddr, ClusterError> {
+    pub(super) async fn link_gateway(&mut self, config: &ClusterConfig, name: &str, addr: SocketAddr) -> Result<SocketAddr, ClusterError> {
         if !config.links {
             return Ok(addr);
         }

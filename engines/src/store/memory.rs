@@ -3,6 +3,7 @@
 
 mod accounts;
 mod projection;
+mod reads;
 mod rooms;
 mod timeline;
 mod votes;
@@ -72,7 +73,9 @@ impl Default for MemoryStore {
 struct Tables {
     accounts: BTreeMap<UserId, Account>,
     sessions: BTreeMap<SessionId, Session>,
-    refresh: BTreeMap<[u8; 32], (SessionId, accounts::Spent)>,
+    /// Grows when a session or a membership of the person ends.
+    rights_versions: BTreeMap<UserId, u64>,
+    refresh: BTreeMap<[u8; 32], (SessionId, accounts::Used)>,
     rooms: BTreeMap<RoomId, Room>,
     /// Who left keeps a row without a role, for its version.
     members: BTreeMap<(RoomId, UserId), rooms::Member>,

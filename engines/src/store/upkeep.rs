@@ -8,7 +8,7 @@ use parley_proto::{
     event::{EventName, MemberRow, RoomRow, SystemEvent},
 };
 
-use super::{Snapshot, StoreUnavailable, accounts::Account};
+use super::{Snapshot, Store, StoreUnavailable, accounts::Account};
 
 #[async_trait]
 pub trait Redrive: Send + Sync + std::fmt::Debug {
@@ -55,3 +55,7 @@ pub trait Rebuild: Send + Sync + std::fmt::Debug {
     /// Public rooms claim their names: while partitions were repeated one beside the other, another room may have held one that it gave up later.
     async fn claim_names(&self) -> Result<(), StoreUnavailable>;
 }
+
+/// A store engine that operators' commands work on.
+pub trait Upkeep: Store + Redrive + Rebuild {}
+impl<T: Store + Redrive + Rebuild> Upkeep for T {}

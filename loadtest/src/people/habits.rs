@@ -25,8 +25,11 @@ pub(super) enum Wish {
     SignOut,
 }
 
+/// Draws the particulars of a wish.
+type Draw = fn(&mut StdRng) -> Wish;
+
 /// How often each wish comes, of 1 000.
-const WEIGHTS: [(u32, fn(&mut StdRng) -> Wish); 9] = [
+const WEIGHTS: [(u32, Draw); 9] = [
     (700, |_| Wish::Say),
     (180, |_| Wish::Vote),
     (15, |_| Wish::Repeat),

@@ -106,7 +106,7 @@ impl Person {
                 self.leave_at = Some(Instant::now() + Duration::from_millis(reconnect_after_ms));
                 Ok(())
             }
-            ServerFrame::Stored { .. } | ServerFrame::RoomActivity { .. } => Ok(()),
+            ServerFrame::Stored { .. } | ServerFrame::RoomActivity { .. } | ServerFrame::Presence { .. } | ServerFrame::Read { .. } => Ok(()),
         }
     }
 

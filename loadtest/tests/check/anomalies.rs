@@ -22,8 +22,11 @@ fn breaks(promise: Promise, spoil: impl FnOnce(&mut Story)) {
     assert!(judgement.findings.broken().contains(&promise), "{promise:?} is not among\n{judgement}");
 }
 
+/// What was answered to a record.
+type Told = fn(&Record) -> Event;
+
 /// Sent by Bo and answered so, whether the log took it or not.
-fn answered(story: &mut Story, taken: bool, answers: &[(bool, fn(&Record) -> Event)]) {
+fn answered(story: &mut Story, taken: bool, answers: &[(bool, Told)]) {
     let record = story.record(Kind::Message, room(3), user("bo"), "whatever");
     for (retry, answer) in answers {
         story.try_send("bo", &record, *retry);

@@ -1,6 +1,6 @@
 //! A made-up run: a log, and the histories that its clients would have written had everything gone well. Tests then change one thing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use parley_loadtest::{
     check::{Judgement, Limits, Needs, Trouble, Truth, judge},
@@ -52,7 +52,7 @@ pub(crate) fn user(name: &str) -> UserId {
 impl Story {
     pub(crate) fn new() -> Self {
         Self {
-            expected: Expected::new(PARTITION),
+            expected: Expected::new(PARTITION, BTreeSet::new()),
             truth: Truth::default(),
             clients: BTreeMap::new(),
             cursors: BTreeMap::new(),

@@ -193,7 +193,7 @@ impl Client {
         for room in asked {
             self.subscribe(talk, room).await?;
         }
-        for frame in self.to_send(now) {
+        for frame in self.outgoing(now) {
             self.say_frame(talk, &frame).await?;
         }
         Ok(())
@@ -304,7 +304,7 @@ impl Client {
     }
 
     /// The frames that the outbox has for now.
-    fn to_send(&mut self, now: Instant) -> Vec<ClientFrame> {
+    fn outgoing(&mut self, now: Instant) -> Vec<ClientFrame> {
         let mut frames = Vec::new();
         for room in self.world.rooms.clone() {
             if self.receptions.get(&room) != Some(&Reception::Live) {
@@ -436,7 +436,11 @@ impl Client {
             ServerFrame::Rejected { reference, cid, code, is_final, retry_after_ms } => self.rejected(reference, cid, code, is_final, retry_after_ms),
             ServerFrame::Unknown { reference, cid, is_final, retry_after_ms } => self.unknown(reference, cid, is_final, retry_after_ms),
             ServerFrame::Stored { room, cursor } => world.is_stored(room, cursor, &what),
-            ServerFrame::Drain { .. } | ServerFrame::Welcome { .. } | ServerFrame::RoomActivity { .. } => {}
+            ServerFrame::Drain { .. }
+            | ServerFrame::Welcome { .. }
+            | ServerFrame::RoomActivity { .. }
+            | ServerFrame::Presence { .. }
+            | ServerFrame::Read { .. } => {}
             ServerFrame::Unsubscribed { .. } | ServerFrame::Error { .. } => {}
         }
         Ok(())

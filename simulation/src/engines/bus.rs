@@ -5,9 +5,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parley_engines::bus::{
-    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusUnavailable, Channel, Incarnation, Published, RoomFrames, Tail,
+    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusLimits, BusPresence, BusPublish, BusRead, BusRights, BusUnavailable, Channel, Incarnation,
+    Online, Published, RoomFrames, Tail,
+    limits::Bucket,
+    rate::{Rate, Taken},
 };
-use parley_proto::{Cursor, PartitionId, RoomId, notice::Notice};
+use parley_proto::{Cursor, PartitionId, RoomId, UserId, notice::Notice};
 use tokio::sync::mpsc;
 
 use crate::{
@@ -194,5 +197,46 @@ impl BusLeases for SimBus {
 
     async fn remove_gateway(&self, gateway: &str) -> Result<(), BusUnavailable> {
         self.call(self.world.bus.remove_gateway(gateway)).await
+    }
+}
+
+#[async_trait]
+impl BusLimits for SimBus {
+    async fn take(&self, bucket: &Bucket, rate: Rate, cost: u32) -> Result<Taken, BusUnavailable> {
+        self.call(self.world.bus.take(bucket, rate, cost)).await
+    }
+
+    async fn charge(&self, bucket: &Bucket, rate: Rate, cost: u32) -> Result<Duration, BusUnavailable> {
+        self.call(self.world.bus.charge(bucket, rate, cost)).await
+    }
+
+    async fn hold(&self, bucket: &Bucket, holder: &str, count: u32, most: u32) -> Result<bool, BusUnavailable> {
+        self.call(self.world.bus.hold(bucket, holder, count, most)).await
+    }
+
+    async fn renew_holder(&self, holder: &str, ttl: Duration) -> Result<bool, BusUnavailable> {
+        self.call(self.world.bus.renew_holder(holder, ttl)).await
+    }
+}
+
+#[async_trait]
+impl BusPresence for SimBus {
+    async fn appear(&self, room: RoomId, holder: &str, come: &[UserId], gone: &[UserId]) -> Result<(), BusUnavailable> {
+        self.call(self.world.bus.appear(room, holder, come, gone)).await
+    }
+
+    async fn online(&self, room: RoomId, most: usize) -> Result<Online, BusUnavailable> {
+        self.call(self.world.bus.online(room, most)).await
+    }
+}
+
+#[async_trait]
+impl BusRights for SimBus {
+    async fn raise_rights(&self, versions: &[(UserId, u64)]) -> Result<(), BusUnavailable> {
+        self.call(self.world.bus.raise_rights(versions)).await
+    }
+
+    async fn rights(&self, users: &[UserId]) -> Result<Vec<Option<u64>>, BusUnavailable> {
+        self.call(self.world.bus.rights(users)).await
     }
 }

@@ -1,4 +1,5 @@
 //! The simulation as `make simulate` runs it.
+#![expect(clippy::unwrap_used, reason = "a test that can't go on may panic")]
 
 use std::process::{Command, Output};
 

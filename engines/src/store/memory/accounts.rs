@@ -6,13 +6,13 @@ use parley_proto::{SessionId, UnixMillis, UserId};
 use super::{MemoryStore, Tables, refresh_key};
 use crate::store::{
     StoreUnavailable,
-    accounts::{Account, AccountCreated, Accounts, ProfileChange, RefreshHash, Rotation, Session, Sessions},
+    accounts::{Account, AccountCreated, Accounts, PasswordChange, ProfileChange, RefreshHash, Rotation, SESSIONS_LISTED, Session, SessionCreated, Sessions},
     numbers::fold_case,
 };
 
 /// How far a refresh token is used up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Spent {
+pub(super) enum Used {
     Current,
     Replaced,
     Spent,
@@ -31,17 +31,54 @@ impl Tables {
     fn rotate(&mut self, presented: RefreshHash, new: RefreshHash, now: UnixMillis) -> Rotation {
         let Some((id, spent)) = self.refresh.get(&refresh_key(presented)).copied() else { return Rotation::Refused };
         let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.ended && session.expires_at > now) else { return Rotation::Refused };
-        if spent == Spent::Spent {
-            session.ended = true;
-            return Rotation::Reused(session.clone());
+        if spent == Used::Spent {
+            let session = session.clone();
+            self.end_session(id);
+            return Rotation::Reused(Session { ended: true, ..session });
         }
+        session.last_seen_at = now;
         let session = session.clone();
         for (of, state) in self.refresh.values_mut().filter(|(of, _)| *of == id) {
             debug_assert_eq!(*of, id);
-            *state = if *state == Spent::Current && spent == Spent::Current { Spent::Replaced } else { Spent::Spent };
+            *state = if *state == Used::Current && spent == Used::Current { Used::Replaced } else { Used::Spent };
         }
-        self.refresh.insert(refresh_key(new), (id, Spent::Current));
+        self.refresh.insert(refresh_key(new), (id, Used::Current));
         Rotation::Rotated(session)
+    }
+
+    fn create_session(&mut self, session: &Session, refresh: RefreshHash, password_hash: Option<&str>) -> SessionCreated {
+        let same = |account: &Account| account.password_hash.as_deref() == password_hash;
+        if !self.accounts.get(&session.user).is_some_and(same) {
+            return SessionCreated::PasswordChanged;
+        }
+        self.sessions.insert(session.id, session.clone());
+        self.refresh.insert(refresh_key(refresh), (session.id, Used::Current));
+        SessionCreated::Created
+    }
+
+    fn end_session(&mut self, id: SessionId) {
+        if let Some(session) = self.sessions.get_mut(&id).filter(|session| !session.ended) {
+            session.ended = true;
+            let user = session.user;
+            self.right_ended(user);
+        }
+    }
+
+    fn end_other_sessions(&mut self, user: UserId, keep: SessionId) -> Vec<SessionId> {
+        let others = self.sessions.values().filter(|session| session.user == user && session.id != keep && !session.ended);
+        let ended: Vec<_> = others.map(|session| session.id).collect();
+        ended.iter().for_each(|id| self.end_session(*id));
+        ended
+    }
+
+    fn change_password(&mut self, change: &PasswordChange) -> Option<Vec<SessionId>> {
+        let account = self.accounts.get_mut(&change.user).filter(|account| account.password_hash.as_deref() == Some(&change.from))?;
+        account.password_hash = Some(change.to.clone());
+        Some(self.end_other_sessions(change.user, change.keep))
+    }
+
+    pub(super) fn right_ended(&mut self, user: UserId) {
+        *self.rights_versions.entry(user).or_default() += 1;
     }
 }
 
@@ -90,16 +127,34 @@ impl Accounts for MemoryStore {
         })
         .await
     }
+
+    async fn change_password(&self, change: &PasswordChange) -> Result<Option<Vec<SessionId>>, StoreUnavailable> {
+        self.call(|tables| tables.change_password(change)).await
+    }
+
+    async fn set_admin(&self, user_name: &str, is_admin: bool) -> Result<bool, StoreUnavailable> {
+        let user_name = fold_case(user_name);
+        self.call(|tables| {
+            let account = tables.accounts.values_mut().find(|account| account.user_name == user_name);
+            account.map(|account| account.is_admin = is_admin).is_some()
+        })
+        .await
+    }
+
+    async fn admins(&self) -> Result<Vec<Account>, StoreUnavailable> {
+        self.call(|tables| {
+            let mut admins: Vec<_> = tables.accounts.values().filter(|account| account.is_admin).cloned().collect();
+            admins.sort_by(|a, b| a.user_name.cmp(&b.user_name));
+            admins
+        })
+        .await
+    }
 }
 
 #[async_trait]
 impl Sessions for MemoryStore {
-    async fn create_session(&self, session: &Session, refresh: RefreshHash) -> Result<(), StoreUnavailable> {
-        self.call(|tables| {
-            tables.sessions.insert(session.id, session.clone());
-            tables.refresh.insert(refresh_key(refresh), (session.id, Spent::Current));
-        })
-        .await
+    async fn create_session(&self, session: &Session, refresh: RefreshHash, password_hash: Option<&str>) -> Result<SessionCreated, StoreUnavailable> {
+        self.call(|tables| tables.create_session(session, refresh, password_hash)).await
     }
 
     async fn rotate(&self, presented: RefreshHash, new: RefreshHash, now: UnixMillis) -> Result<Rotation, StoreUnavailable> {
@@ -110,11 +165,29 @@ impl Sessions for MemoryStore {
         self.call(|tables| tables.sessions.get(&id).cloned()).await
     }
 
-    async fn end_session(&self, id: SessionId) -> Result<(), StoreUnavailable> {
+    async fn sessions_of(&self, user: UserId, now: UnixMillis) -> Result<Vec<Session>, StoreUnavailable> {
         self.call(|tables| {
-            if let Some(session) = tables.sessions.get_mut(&id) {
-                session.ended = true;
-            }
+            let live = |session: &&Session| session.user == user && !session.ended && session.expires_at > now;
+            let mut sessions: Vec<_> = tables.sessions.values().filter(live).cloned().collect();
+            sessions.sort_by_key(|session| (std::cmp::Reverse(session.last_seen_at.0), session.id));
+            sessions.truncate(SESSIONS_LISTED);
+            sessions
+        })
+        .await
+    }
+
+    async fn end_session(&self, id: SessionId) -> Result<(), StoreUnavailable> {
+        self.call(|tables| tables.end_session(id)).await
+    }
+
+    async fn end_other_sessions(&self, user: UserId, keep: SessionId) -> Result<Vec<SessionId>, StoreUnavailable> {
+        self.call(|tables| tables.end_other_sessions(user, keep)).await
+    }
+
+    async fn rights_versions(&self, users: &[UserId]) -> Result<Vec<(UserId, u64)>, StoreUnavailable> {
+        self.call(|tables| {
+            let known = users.iter().filter(|user| tables.accounts.contains_key(user));
+            known.map(|user| (*user, tables.rights_versions.get(user).copied().unwrap_or_default())).collect()
         })
         .await
     }

@@ -93,7 +93,8 @@ impl Tables {
         plan.events.iter().for_each(|event| self.apply(event));
         self.outbox.retain(|row| !plan.arrived.contains(&row.id));
         for dead in &plan.dead_letters {
-            let letter = DeadLetter { partition: batch.partition, position: dead.position, reason: dead.reason.to_owned(), bytes: dead.bytes.clone() };
+            let letter =
+                DeadLetter { partition: batch.partition, position: dead.position, reason: dead.reason.to_owned(), bytes: dead.bytes.clone(), redriven: None };
             self.dead_letters.insert((batch.partition, dead.position), letter);
         }
         self.move_next(batch, plan.outcomes);

@@ -88,6 +88,9 @@ impl Tables {
         let event = SystemEvent { event, version: room.version + 1, room: row(&room), member: Some(MemberRow { user, role, joined_at }) };
         self.apply(&event);
         self.announce(&event, user, now);
+        if role.is_none() {
+            self.right_ended(user);
+        }
         let role = role.or(before.map(|membership| membership.role)).unwrap_or(Role::Member);
         MembershipChange::Changed(Membership { room: id, user, role, joined_at, version: event.version })
     }
