@@ -111,6 +111,7 @@ screenshots: build ## Every screen in both themes, wide and narrow, to web/scree
 web-bench: build ## Measure the web app in a room of 100 000 messages, beside an empty page; writes docs/benchmarks-web.md
 	@scripts/doctor test
 	cd web && npm run bench
+
 .PHONY: simulate
 simulate: ## The product's code under SEEDS=1000 seeded schedules of faults, from FIRST=1 on; a failing seed is named and repeats exactly
 	@cargo build -q --workspace --bin simulate
