@@ -236,5 +236,7 @@ async fn take_over_accounts(new: &dyn Upkeep, old: &dyn Upkeep) -> anyhow::Resul
         let Some(last) = accounts.last() else { return Ok(taken) };
         after = Some(last.id);
         taken += new.import_accounts(&accounts).await?;
+        let ids: Vec<_> = accounts.iter().map(|account| account.id).collect();
+        new.import_rights(&old.rights_versions(&ids).await?).await?;
     }
 }

@@ -52,6 +52,9 @@ pub trait Rebuild: Send + Sync + std::fmt::Debug {
     /// the id: nothing else of an account is in the log.
     async fn import_strangers(&self) -> Result<usize, StoreUnavailable>;
 
+    /// Keeps the greater version of each person's rights: one that went back would hide that a right has ended.
+    async fn import_rights(&self, versions: &[(UserId, u64)]) -> Result<(), StoreUnavailable>;
+
     /// Public rooms claim their names: while partitions were repeated one beside the other, another room may have held one that it gave up later.
     async fn claim_names(&self) -> Result<(), StoreUnavailable>;
 }

@@ -37,6 +37,13 @@ pub(crate) struct Person {
 /// Everybody's.
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
+/// A place to come from that nobody else has. Connections are not kept: the server may be another one by the next request.
+fn device() -> (Ipv4Addr, reqwest::Client) {
+    let [a, b, c] = rand::random::<[u8; 3]>();
+    let home = Ipv4Addr::new(127, a, b, c.clamp(1, 254));
+    (home, reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(home)).pool_max_idle_per_host(0).build().unwrap())
+}
+
 impl Person {
     /// A new account whose name begins with this: others may have been here before.
     pub(crate) async fn sign_up(url: &str, name: &str) -> Self {
@@ -46,9 +53,7 @@ impl Person {
     /// The same; or the answer that was not 201.
     pub(crate) async fn try_sign_up(url: &str, name: &str) -> Result<Self, (u16, serde_json::Value)> {
         let user_name = format!("{name}-{:08x}", rand::random::<u32>());
-        let [a, b, c] = rand::random::<[u8; 3]>();
-        let home = Ipv4Addr::new(127, a, b, c.clamp(1, 254));
-        let http = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(home)).build().unwrap();
+        let (home, http) = device();
         let body = serde_json::json!({"user_name": user_name, "password": PASSWORD, "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-up")).json(&body).send().await.unwrap();
         let (status, session): (_, serde_json::Value) = (answer.status().as_u16(), answer.json().await.unwrap());
@@ -70,7 +75,7 @@ impl Person {
         }
     }
 
-    /// Another session of the same person.
+    /// Another session of the same person, from elsewhere.
     pub(crate) async fn sign_in_again(&self) -> Self {
         self.try_sign_in_again(PASSWORD).await.unwrap()
     }
@@ -78,8 +83,9 @@ impl Person {
     /// The same with this password; or the status that was not 200.
     pub(crate) async fn try_sign_in_again(&self, password: &str) -> Result<Self, u16> {
         let body = serde_json::json!({"user_name": self.user_name, "password": password, "session": "token"});
-        match self.post("/auth/sign-in", &body).await {
-            (200, session) => Ok(Self::of(&self.url, &session, self.http.clone(), self.home)),
+        let (home, http) = device();
+        match (Self { home, http: http.clone(), ..self.clone() }).post("/auth/sign-in", &body).await {
+            (200, session) => Ok(Self::of(&self.url, &session, http, home)),
             (status, _) => Err(status),
         }
     }

@@ -169,6 +169,23 @@ impl Rebuild for PostgresStore {
         .await
     }
 
+    async fn import_rights(&self, versions: &[(UserId, u64)]) -> Result<(), StoreUnavailable> {
+        let (ids, versions): (Vec<_>, Vec<_>) = versions.iter().map(|(user, version)| (user.0, i64::try_from(*version).unwrap_or(i64::MAX))).unzip();
+        self.batch(async {
+            let mut tx = self.write_batch().await?;
+            sqlx::query(
+                "update accounts a set rights_version = greatest(a.rights_version, v.version)
+                 from unnest($1::uuid[], $2::bigint[]) as v(id, version) where a.id = v.id",
+            )
+            .bind(&ids)
+            .bind(&versions)
+            .execute(&mut *tx)
+            .await?;
+            tx.done().await
+        })
+        .await
+    }
+
     async fn claim_names(&self) -> Result<(), StoreUnavailable> {
         self.batch(async {
             let mut tx = self.write_batch().await?;

@@ -169,6 +169,21 @@ impl Rebuild for SqliteStore {
         .await
     }
 
+    async fn import_rights(&self, versions: &[(UserId, u64)]) -> Result<(), StoreUnavailable> {
+        call(async {
+            let mut tx = self.write().await?;
+            for (user, version) in versions {
+                sqlx::query("update accounts set rights_version = max(rights_version, ?) where id = ?")
+                    .bind(i64::try_from(*version).unwrap_or(i64::MAX))
+                    .bind(sql::blob(user.0))
+                    .execute(&mut *tx)
+                    .await?;
+            }
+            tx.commit().await
+        })
+        .await
+    }
+
     async fn claim_names(&self) -> Result<(), StoreUnavailable> {
         within(WHOLE_TABLES_DEADLINE, async {
             let mut tx = self.write().await?;
