@@ -101,7 +101,7 @@ scenario('more than a screen is unread until it was read, from the first of it o
   await link(page, 'unread').waitFor({ state: 'detached' })
   await page.reload()
   await shows(page, 'Line 140')
-  assert.equal(await link(page, 'unread').count(), 0)
+  await link(page, 'unread').waitFor({ state: 'detached' })
   assert.equal(await line(page).count(), 0)
 })
 

@@ -34,7 +34,7 @@ scenario('a session that is ended in one window is signed out in the other, whic
   await there.getByRole('button', { name: /^Your menu/ }).waitFor()
 
   await openSettings(here)
-  await here.getByText('This device').waitFor()
+  await here.getByText(/^This device ·/).waitFor()
   await here.getByRole('button', { name: /^Sign out .* on / }).click()
   await isSignedOut(there)
   await here.getByText('You are signed in nowhere else.').waitFor()

@@ -124,7 +124,7 @@ export const screens = ({ garden }) => [
     signedIn: true,
     open: async (page) => {
       await page.goto('/settings')
-      await page.getByText('This device').waitFor()
+      await page.getByText(/^This device ·/).waitFor()
     },
   },
   { name: 'session-ended', signedIn: false, open: (page) => page.goto('/sign-in?ended=true') },
