@@ -70,8 +70,9 @@ async fn close(mut sink: Sink, code: CloseCode) {
     metrics::socket_closed(code as u16);
     let frame = Message::Close(Some(CloseFrame { code: code as u16, reason: Utf8Bytes::from_static("") }));
     let closing = async {
-        sink.send(frame).await?;
-        sink.close().await
+        // It is refused where the peer has closed first: what goes out then is the answer to that.
+        let sent = sink.send(frame).await;
+        sink.close().await.and(sent)
     };
     if let Ok(Err(error)) = tokio::time::timeout(CLOSE_DEADLINE, closing).await {
         tracing::debug!(%error, "session.close");
@@ -212,7 +213,8 @@ impl Connection {
                         },
                         Some(Ok(Message::Binary(_))) => return Some(CloseCode::Type),
                         Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                        Some(Ok(Message::Close(_))) | None => return None,
+                        Some(Ok(Message::Close(_))) => return Some(CloseCode::Normal),
+                        None => return None,
                         Some(Err(error)) => return code_of(&error),
                     }
                 }

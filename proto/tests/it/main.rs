@@ -4,4 +4,5 @@
 mod codec;
 mod fixtures;
 mod fold;
+mod mutations;
 mod support;
