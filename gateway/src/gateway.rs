@@ -2,10 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{
-    extract::connect_info::Connected,
-    serve::{IncomingStream, Listener, ListenerExt},
-};
+use axum::serve::{Listener, ListenerExt};
 use parley_engines::{bus::Bus, log::Log, store::Store};
 use parley_proto::LogId;
 use thiserror::Error;
@@ -20,6 +17,7 @@ use crate::{
     hub::{Hub, HubParts},
     limits::Limits,
     passwords::HashError,
+    peer::{Peer, Watching},
     presence::Presence,
     profiles::Profiles,
     reader::Reader,
@@ -70,9 +68,7 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
 /// If the listener breaks.
 pub async fn serve_on<L>(config: GatewayConfig, engines: Engines, listener: L, drain: CancellationToken) -> Result<(), GatewayError>
 where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
-    SocketAddr: for<'a> Connected<IncomingStream<'a, L>>,
+    L: Listener<Addr = SocketAddr>,
 {
     let Engines { log, bus, store } = engines;
     let Some(log_id) = log_id(&store, &drain).await else { return Ok(()) };
@@ -135,8 +131,8 @@ where
         drain: drain.clone(),
     };
     let router = http::router(state, http::socket::route(Sockets::new(shared)));
-    let serving =
-        axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
+    let router = router.into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(Watching(listener), router).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
     // Requests that never end don't hold up the drain.
     let served = tokio::select! {
         served = serving => served,

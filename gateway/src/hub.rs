@@ -16,7 +16,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -105,6 +105,8 @@ struct Inner {
     /// One per partition.
     notices: Vec<Notices>,
     next_ticket: AtomicU64,
+    /// Somebody's rights should not wait for the next look.
+    look_soon: AtomicBool,
 }
 
 /// What a hub works on.
@@ -154,6 +156,7 @@ impl Hub {
             presence,
             notices: (0..partitions).map(|_| Notices::new()).collect(),
             next_ticket: AtomicU64::new(1),
+            look_soon: AtomicBool::new(false),
         });
         for task in [Task::Receive, Task::Beat, Task::Chains, Task::Check, Task::HearOurselves] {
             let (inner, stop, here) = (Arc::clone(&inner), stop.clone(), revocations.here());
@@ -182,7 +185,9 @@ impl Hub {
         let memberships: Vec<RoomId> = memberships.into_iter().collect();
         self.inner.presence.open(id, info.user, info.outbox.clone(), memberships.iter().copied());
         Inner::lock(&self.inner.activity).add(id, memberships);
-        self.inner.rights.verified().came(info.user, Instant::now());
+        if self.inner.rights.verified().came(info.user, Instant::now(), recheck::LOOK) {
+            self.inner.look_soon.store(true, Ordering::Relaxed);
+        }
         Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new(), expires_at: None });
         metrics::sockets(1.0);
         id
@@ -247,7 +252,7 @@ impl Hub {
 
     /// Stops receiving everything; where the socket stood in what was live.
     pub(crate) async fn leave_all(&self, socket: SocketId) -> Vec<Told> {
-        let places = self.tell_cursors(socket);
+        let places = self.places(socket, Room::known);
         for room in self.inner.rooms_received(socket) {
             self.leave(socket, room.id).await;
         }
@@ -271,12 +276,16 @@ impl Hub {
 
     /// Where the socket stands in all of its rooms, tallies included; from now on the client knows.
     pub(crate) fn tell_cursors(&self, socket: SocketId) -> Vec<Told> {
-        let told = |room: Arc<Room>| {
+        self.places(socket, Room::tell)
+    }
+
+    fn places(&self, socket: SocketId, place: fn(&Room, SocketId, Cursor) -> Option<Told>) -> Vec<Told> {
+        let place = |room: Arc<Room>| {
             // Looked at first: what is handed on meanwhile is not counted.
             let end = self.inner.notices.get(usize::from(room.id.partition().0))?.end();
-            room.tell(socket, end.unwrap_or_default())
+            place(&room, socket, end.unwrap_or_default())
         };
-        let mut places: Vec<_> = self.inner.rooms_received(socket).into_iter().filter_map(told).collect();
+        let mut places: Vec<_> = self.inner.rooms_received(socket).into_iter().filter_map(place).collect();
         places.sort_by_key(|place| place.room);
         places
     }

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod metrics;
 pub mod outbox;
 pub mod passwords;
+pub mod peer;
 pub mod presence;
 pub mod profiles;
 pub mod reader;

@@ -9,6 +9,7 @@ mod requests;
 mod resume;
 mod tallies;
 mod token;
+mod unfinished;
 
 use std::{sync::Arc, time::Duration};
 
@@ -31,6 +32,7 @@ use crate::{
     hub::SocketInfo,
     metrics,
     outbox::{Outbox, Outgoing},
+    peer::Received,
     refusal::Refusal,
     tokens::Access,
 };
@@ -38,6 +40,7 @@ pub(crate) use context::Shared;
 pub use context::{Caller, SocketLimits, Sockets};
 use departure::{Departure, Step};
 use requests::{Requests, Signed};
+use unfinished::Unfinished;
 
 /// Frames that are not understood before the socket is closed.
 const MISTAKES_MAX: usize = 3;
@@ -45,7 +48,7 @@ const MISTAKES_MAX: usize = 3;
 const READ_BUFFER: usize = 4 * 1024;
 /// What is written at once.
 const WRITE_BUFFER: usize = 16 * 1024;
-/// How often a socket looks whether its client's knowledge of its cursors is old.
+/// How often a socket looks whether its client's knowledge of its cursors is old, and whether a message is unfinished.
 const CURSORS_LOOK: Duration = Duration::from_secs(5);
 /// The client is told its cursors when one of them is ahead of its knowledge by more than this.
 const UNTOLD_MAX: u64 = WINDOW / 8;
@@ -75,8 +78,9 @@ async fn close(mut sink: Sink, code: CloseCode) {
     metrics::socket_closed(code as u16);
     let frame = Message::Close(Some(CloseFrame { code: code as u16, reason: Utf8Bytes::from_static("") }));
     let closing = async {
-        sink.send(frame).await?;
-        sink.close().await
+        // It is refused where the peer has closed first: what goes out then is the answer to that.
+        let sent = sink.send(frame).await;
+        sink.close().await.and(sent)
     };
     if let Ok(Err(error)) = tokio::time::timeout(CLOSE_DEADLINE, closing).await {
         tracing::debug!(%error, "session.close");
@@ -89,7 +93,7 @@ impl Sockets {
     }
 
     /// Serves one socket until it ends.
-    pub async fn serve(self, socket: WebSocket, caller: Caller) {
+    pub async fn serve(self, socket: WebSocket, caller: Caller, received: Received) {
         let _drained_with_us = self.shared.tasks.token();
         let (sink, mut stream) = socket.split();
         let outbox = Outbox::new(self.shared.limits.outbox);
@@ -134,7 +138,7 @@ impl Sockets {
         if !rooms.is_empty() {
             self.shared.tasks.spawn(signed.clone().resume(rooms));
         }
-        let (sink, code) = Connection { sink, stream, outbox, signed, mistakes: 0 }.run().await;
+        let (sink, code) = Connection { sink, stream, outbox, signed, unfinished: Unfinished::new(received), mistakes: 0 }.run().await;
         self.shared.hub.close(socket).await;
         match code {
             Some(code) => close(sink, code).await,
@@ -180,6 +184,7 @@ struct Connection {
     outbox: Outbox,
     signed: Signed,
     mistakes: usize,
+    unfinished: Unfinished,
 }
 
 impl Connection {
@@ -217,14 +222,18 @@ impl Connection {
                 message = self.stream.next() => {
                     gone_at = None;
                     match message {
-                        Some(Ok(Message::Text(text))) => match self.understand(&text) {
-                            Ok(frame) => requests.take(frame).await,
-                            Err(Some(code)) => return Some(code),
-                            Err(None) => {}
-                        },
+                        Some(Ok(Message::Text(text))) => {
+                            self.unfinished.message();
+                            match self.understand(&text) {
+                                Ok(frame) => requests.take(frame).await,
+                                Err(Some(code)) => return Some(code),
+                                Err(None) => {}
+                            }
+                        }
                         Some(Ok(Message::Binary(_))) => return Some(CloseCode::Type),
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                        Some(Ok(Message::Close(_))) | None => return None,
+                        Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => self.unfinished.control(payload.len()),
+                        Some(Ok(Message::Close(_))) => return Some(CloseCode::Normal),
+                        None => return None,
                         Some(Err(error)) => return code_of(&error),
                     }
                 }
@@ -238,6 +247,9 @@ impl Connection {
                     }
                 }
                 _ = look.tick() => {
+                    if self.unfinished.is_overdue(Instant::now()) {
+                        return Some(CloseCode::Policy);
+                    }
                     if self.signed.shared.hub.untold(self.signed.socket) > UNTOLD_MAX {
                         self.signed.tell_cursors();
                     }

@@ -46,5 +46,7 @@ pub const SEND_ANSWER: Duration = Duration::from_secs(2);
 pub const HEARTBEAT: Duration = Duration::from_secs(25);
 /// A peer that does not answer a ping for this long is gone.
 pub const HEARTBEAT_GRACE: Duration = Duration::from_secs(8);
+/// A message that is not whole after this long closes its socket (looked at each 5 s).
+pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(10);
 /// An unauthenticated or silent new socket is closed after this.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);

@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, process::ExitCode, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
 use clap::Args;
 use parley_engines::bus::script::PartitionState;
 use parley_gateway::{
@@ -123,7 +122,7 @@ impl Deployment {
         let ear = self.world.network.listen(&process);
         let task = tokio::spawn(async move {
             // It never drains: it is killed.
-            let _ = gateway::serve_on(config, engines, ear.tap_io(|_| {}), CancellationToken::new()).await;
+            let _ = gateway::serve_on(config, engines, ear, CancellationToken::new()).await;
         });
         (process, task)
     }

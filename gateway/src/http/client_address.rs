@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr},
 };
 
 use axum::{
@@ -11,7 +11,7 @@ use axum::{
 };
 
 use super::state::AppState;
-use crate::limits::address::AddressBlock;
+use crate::{limits::address::AddressBlock, peer::Peer};
 
 /// The header in which a proxy says whose request it hands on.
 const FORWARDED_FOR: &str = "x-forwarded-for";
@@ -24,7 +24,7 @@ impl FromRequestParts<AppState> for ClientAddress {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.ip());
+        let peer = parts.extensions.get::<ConnectInfo<Peer>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |info| info.0.addr.ip());
         let named = parts.headers.get_all(FORWARDED_FOR).iter().filter_map(|value| value.to_str().ok());
         Ok(Self(state.config.trusted_proxies.client(peer, named)))
     }

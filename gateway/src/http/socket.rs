@@ -3,7 +3,7 @@
 //! A browser can't see a refused upgrade, so one whose cookie is missing or expired, or that is one too many, is accepted, told, and closed; a foreign page gets 403.
 
 use axum::{
-    extract::{State, ws::WebSocketUpgrade},
+    extract::{ConnectInfo, State, ws::WebSocketUpgrade},
     http::{HeaderMap, header},
     response::IntoResponse,
     routing::{MethodRouter, get},
@@ -14,27 +14,34 @@ use super::{AppState, client_address::ClientAddress, origin_allowed, signed_in::
 use crate::{
     clock,
     limits::{What, address::AddressBlock, places::Place},
+    peer::Peer,
     refusal::Refusal,
     session::{self, Caller, Sockets},
 };
 
 /// The route of the socket.
 pub fn route(sockets: Sockets) -> MethodRouter<AppState> {
-    get(move |State(state): State<AppState>, ClientAddress(address): ClientAddress, headers: HeaderMap, upgrade: WebSocketUpgrade| async move {
-        let bearer = headers.contains_key(header::AUTHORIZATION);
-        if (!bearer || headers.contains_key(header::ORIGIN)) && !origin_allowed(&headers, &state.config) {
-            return Refusal::new(ErrorCode::Forbidden).detail("this origin may not open a socket here").into_response();
-        }
-        let upgrade = session::bounded(upgrade);
-        match permit(&state, address, &headers).await {
-            Ok((caller, place)) => upgrade.on_upgrade(move |socket| async move {
-                sockets.serve(socket, caller).await;
-                drop(place);
-            }),
-            Err(refusal) if bearer => refusal.into_response(),
-            Err(refusal) => upgrade.on_upgrade(move |socket| session::refuse(socket, close_code(refusal.code))),
-        }
-    })
+    get(
+        move |State(state): State<AppState>,
+              ConnectInfo(peer): ConnectInfo<Peer>,
+              ClientAddress(address): ClientAddress,
+              headers: HeaderMap,
+              upgrade: WebSocketUpgrade| async move {
+            let bearer = headers.contains_key(header::AUTHORIZATION);
+            if (!bearer || headers.contains_key(header::ORIGIN)) && !origin_allowed(&headers, &state.config) {
+                return Refusal::new(ErrorCode::Forbidden).detail("this origin may not open a socket here").into_response();
+            }
+            let upgrade = session::bounded(upgrade);
+            match permit(&state, address, &headers).await {
+                Ok((caller, place)) => upgrade.on_upgrade(move |socket| async move {
+                    sockets.serve(socket, caller, peer.received).await;
+                    drop(place);
+                }),
+                Err(refusal) if bearer => refusal.into_response(),
+                Err(refusal) => upgrade.on_upgrade(move |socket| session::refuse(socket, close_code(refusal.code))),
+            }
+        },
+    )
 }
 
 /// Who opens a socket, if they and their address may have one more.

@@ -5,7 +5,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -27,7 +27,7 @@ use super::{Inner, SocketId, SocketInfo};
 use crate::{clock, metrics, revocation::Revocation, rights::LOOK_DEADLINE};
 
 /// Between two looks at everybody's rights.
-const LOOK: Duration = Duration::from_secs(10);
+pub(super) const LOOK: Duration = Duration::from_secs(10);
 /// Between two looks while somebody's rights are in doubt.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often it is judged who receives.
@@ -88,7 +88,7 @@ impl Inner {
         let mut next_look = Instant::now() + LOOK;
         loop {
             ticks.tick().await;
-            if Instant::now() >= next_look {
+            if self.look_soon.swap(false, Ordering::Relaxed) || Instant::now() >= next_look {
                 let is_everybody_verified = timeout(LOOK_DEADLINE, self.look()).await.unwrap_or(false);
                 next_look = Instant::now() + if is_everybody_verified { LOOK } else { LOOK_AGAIN };
             }

@@ -254,6 +254,15 @@ impl Room {
 
     /// Where the view stands, the chain of notices having got to `end`; the client is told by the caller.
     pub(super) fn tell(&self, socket: SocketId, end: Cursor) -> Option<Told> {
+        self.place(socket, end, View::tell)
+    }
+
+    /// Where the client stands, as far as it knows.
+    pub(super) fn known(&self, socket: SocketId, end: Cursor) -> Option<Told> {
+        self.place(socket, end, View::known)
+    }
+
+    fn place(&self, socket: SocketId, end: Cursor, cursor: fn(&mut View) -> Cursor) -> Option<Told> {
         let mut state = self.state();
         let flushed = state.tallies.told(end);
         let watcher = state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live())?;
@@ -261,7 +270,7 @@ impl Room {
             Known::Outstanding { floor, .. } => floor,
             Known::AsOf(as_of) => as_of.max(flushed),
         };
-        Some(Told { room: self.id, cursor: watcher.view.tell(), as_of })
+        Some(Told { room: self.id, cursor: cursor(&mut watcher.view), as_of })
     }
 
     /// Who watches.

@@ -125,6 +125,11 @@ impl View {
         self.cursor
     }
 
+    /// What the client knows of c.
+    pub(super) fn known(&mut self) -> Cursor {
+        self.told
+    }
+
     /// How far c is above what the client knows.
     pub(super) fn untold(&self) -> u64 {
         self.cursor.since(self.told)

@@ -52,14 +52,16 @@ impl Verified {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A socket of this person was opened: its session was just checked, as far as anybody could.
-    pub(crate) fn came(&self, user: UserId, now: Instant) {
+    /// A socket of this person was opened: its session was just checked, as far as anybody could. Returns whether nothing vouched for this person for longer than
+    /// `look`: whoever was away was not looked after, and should not have to wait for the next look.
+    pub(crate) fn came(&self, user: UserId, now: Instant, look: Duration) -> bool {
         let mut state = self.state();
         let is_store_away = state.is_store_away;
         let person = state.people.entry(user).or_insert(Person { version: None, at: now, changed_at: None, last_seen: now });
         if !is_store_away && !is_recent(person.at, now) {
             person.at = now;
         }
+        now.duration_since(person.at) > look
     }
 
     /// These have sockets now.
@@ -137,6 +139,7 @@ mod tests {
 
     use super::*;
 
+    const LOOK: Duration = Duration::from_secs(10);
     const ADA: UserId = UserId(Uuid::from_u128(1));
 
     fn after(start: Instant, seconds: u64) -> Instant {
@@ -144,9 +147,17 @@ mod tests {
     }
 
     #[test]
+    fn whoever_was_away_for_longer_than_a_look_is_looked_at_soon() {
+        let (verified, start) = (Verified::default(), Instant::now());
+        assert!(!verified.came(ADA, start, LOOK));
+        assert!(!verified.came(ADA, after(start, 5), LOOK));
+        assert!(verified.came(ADA, after(start, 22), LOOK));
+    }
+
+    #[test]
     fn whoever_nothing_vouches_for_is_overdue_before_thirty_seconds_are_over() {
         let (verified, start) = (Verified::default(), Instant::now());
-        verified.came(ADA, start);
+        verified.came(ADA, start, LOOK);
         assert!(!verified.is_overdue(ADA, after(start, 23)));
         assert!(verified.is_overdue(ADA, after(start, 24)));
         assert_eq!(verified.store_said(&[(ADA, 4)], after(start, 25)), [(ADA, 4)], "never read: has to be");
@@ -160,7 +171,7 @@ mod tests {
     #[test]
     fn the_bus_stands_in_as_long_as_it_says_the_version_that_was_read() {
         let (verified, start) = (Verified::default(), Instant::now());
-        verified.came(ADA, start);
+        verified.came(ADA, start, LOOK);
         verified.read(ADA, 4, start);
         verified.store_is_away();
         verified.bus_said(ADA, Some(4), after(start, 20));
@@ -174,19 +185,19 @@ mod tests {
     #[test]
     fn coming_back_renews_nothing_while_the_store_is_away() {
         let (verified, start) = (Verified::default(), Instant::now());
-        verified.came(ADA, start);
+        verified.came(ADA, start, LOOK);
         verified.store_is_away();
-        verified.came(ADA, after(start, 30));
+        verified.came(ADA, after(start, 30), LOOK);
         assert!(verified.is_overdue(ADA, after(start, 30)));
         verified.store_said(&[], after(start, 31));
-        verified.came(ADA, after(start, 31));
+        verified.came(ADA, after(start, 31), LOOK);
         assert!(!verified.is_overdue(ADA, after(start, 31)));
     }
 
     #[test]
     fn what_was_read_before_a_change_is_not_covered() {
         let (verified, start) = (Verified::default(), Instant::now());
-        verified.came(ADA, start);
+        verified.came(ADA, start, LOOK);
         assert!(!verified.covers(ADA, start, start), "nothing was read yet");
         verified.read(ADA, 4, after(start, 1));
         assert!(verified.covers(ADA, after(start, 2), after(start, 3)));
@@ -198,7 +209,7 @@ mod tests {
     #[test]
     fn who_has_gone_is_forgotten_in_the_end() {
         let (verified, start) = (Verified::default(), Instant::now());
-        verified.came(ADA, start);
+        verified.came(ADA, start, LOOK);
         verified.present(&HashSet::from([ADA]), after(start, 100));
         verified.present(&HashSet::new(), after(start, 699));
         assert_eq!(verified.state().people.len(), 1);

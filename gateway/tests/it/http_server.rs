@@ -14,6 +14,7 @@ use parley_gateway::{
     ends::Ends,
     http::{AppParts, AppState, router},
     limits::Limits,
+    peer::{Peer, Watching},
     presence::Presence,
     profiles::Profiles,
     reader::Reader,
@@ -79,8 +80,8 @@ impl Server {
         let state = AppState::new(AppParts { config, store: store.clone(), bus: bus.clone(), chat, rights, profiles, limits, presence }).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let app = router(state, setup.socket).into_make_service_with_connect_info::<std::net::SocketAddr>();
-        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let app = router(state, setup.socket).into_make_service_with_connect_info::<Peer>();
+        let task = tokio::spawn(async move { axum::serve(Watching(listener), app).await.unwrap() });
         Self { base, store, bus, task, _folder: folder }
     }
 

@@ -5,4 +5,5 @@ mod api_page;
 mod codec;
 mod fixtures;
 mod fold;
+mod mutations;
 mod support;

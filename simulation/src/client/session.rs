@@ -382,9 +382,13 @@ impl Client {
             }
             ServerFrame::Resync { room, page, .. } => self.newest(room, &page, &what),
             ServerFrame::Replay { room, items, cursor, more, catching_up, .. } => {
-                let (Some(view), Some(Reception::Resuming { acked })) = (self.views.get_mut(&room), self.receptions.get(&room).copied()) else {
-                    return Ok(());
+                // One that nobody asked for ends a time in which nobody vouched for this person's rights.
+                let acked = match self.receptions.get(&room) {
+                    Some(Reception::Resuming { acked }) => *acked,
+                    Some(Reception::Live) => None,
+                    _ => return Ok(()),
                 };
+                let Some(view) = self.views.get_mut(&room) else { return Ok(()) };
                 view.replay(&world, room, &items, cursor, more, &what);
                 if !more {
                     self.shows(room, acked, catching_up, "G5");

@@ -9,9 +9,13 @@ mod client;
 #[path = "../it/conversation.rs"]
 mod conversation;
 mod degradation;
+#[path = "../it/frames.rs"]
+mod frames;
 mod kills;
 mod operators;
 mod proof;
+#[path = "../it/raw.rs"]
+mod raw;
 mod rights;
 mod rolling;
 #[path = "../it/setup.rs"]
@@ -85,6 +89,22 @@ fn main() -> ExitCode {
         };
     }
     setup::conversations!(on_the_cluster);
+    macro_rules! through_nginx {
+        ($($name:ident,)*) => {
+            $({
+                let (runtime, world) = (Arc::clone(&runtime), Arc::clone(&world));
+                trials.push(Trial::test(concat!("frames::", stringify!($name)), move || {
+                    runtime.block_on(async {
+                        let world = world.get_or_init(World::start).await;
+                        world.whole().await;
+                        frames::$name(&world.url()).await;
+                    });
+                    Ok(())
+                }));
+            })*
+        };
+    }
+    frames::broken_frames!(through_nginx);
     let own = Arc::clone(&runtime);
     trials.push(Trial::test("brokers::one_of_three_is_lost", move || {
         own.block_on(brokers::one_of_three_is_lost());

@@ -351,6 +351,10 @@ impl Socket {
                     view.cursor = item.position.next();
                 }
             }
+            ServerFrame::Voided { room, positions } => {
+                let view = self.views.entry(*room).or_default();
+                view.rows.retain(|position, _| !positions.contains(position));
+            }
             ServerFrame::Tallies { room, tallies } => {
                 assert!(!tallies.items.is_empty(), "a frame that says nothing");
                 let view = self.views.entry(*room).or_default();
