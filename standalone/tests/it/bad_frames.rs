@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     client::Person,
     frames::{self, Bystander, broken_frames},
-    raw::{FIN, Raw, TEXT, frame, header},
+    raw::{FIN, Raw, TEXT, announced, frame},
     support::Parley,
 };
 
@@ -43,7 +43,7 @@ async fn what_is_announced_is_not_allocated_and_what_is_half_there_is_bounded() 
     bystander.goes_on().await;
     let halves = parley.resident_kib().saturating_sub(before);
     for raw in &mut sockets {
-        raw.write(&header(FIN, 0x80, 1 << 30)).await;
+        raw.write(&announced(FIN, 1 << 30)).await;
         assert_eq!(raw.close_code().await, 1009);
     }
     bystander.goes_on().await;

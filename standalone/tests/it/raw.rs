@@ -19,9 +19,15 @@ const MASK: [u8; 4] = [0x5A, 0x0F, 0xC3, 0x96];
 
 /// A frame as a client has to write it: masked.
 pub(crate) fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let mut out = header(first, 0x80, payload.len() as u64);
-    out.extend(MASK);
+    let mut out = announced(first, payload.len() as u64);
     out.extend(payload.iter().zip(MASK.iter().cycle()).map(|(byte, mask)| byte ^ mask));
+    out
+}
+
+/// The whole header of a masked frame that announces this many bytes, and none of them.
+pub(crate) fn announced(first: u8, len: u64) -> Vec<u8> {
+    let mut out = header(first, 0x80, len);
+    out.extend(MASK);
     out
 }
 
@@ -82,6 +88,17 @@ impl Raw {
                 Some((CLOSE, payload)) => panic!("closed: {payload:?}"),
                 Some(_) => {}
                 None => panic!("the connection is gone"),
+            }
+        }
+    }
+
+    /// Waits for a text that has this in it; `false` if the server closes before.
+    pub(crate) async fn text_of(&mut self, part: &str) -> bool {
+        loop {
+            match self.frame().await {
+                Some((TEXT, payload)) if String::from_utf8_lossy(&payload).contains(part) => return true,
+                Some((CLOSE, _)) | None => return false,
+                Some(_) => {}
             }
         }
     }
