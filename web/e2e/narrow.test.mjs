@@ -21,7 +21,9 @@ scenario('at 320 px nothing scrolls sideways, and everything that is pressed is 
       const wide = document.documentElement.scrollWidth > window.innerWidth ? ['scrolls sideways'] : []
       const small = [...document.querySelectorAll('button, a[href], input, textarea, [role="option"]')].flatMap(
         (target) => {
-          const { width, height } = target.getBoundingClientRect()
+          // A hidden radio button is pressed by its label.
+          const pressed = target.getAttribute('type') === 'radio' ? (target.closest('label') ?? target) : target
+          const { width, height } = pressed.getBoundingClientRect()
           // A link in running text is as high as its line, and what lies over a target enlarges it.
           if (width === 0 || height === 0 || (target.tagName === 'A' && target.closest('p'))) return []
           const before = getComputedStyle(target, '::before')

@@ -23,15 +23,15 @@ export function MembersButton({ room, expanded, onClick }: Props) {
       className="inline-flex min-h-11 shrink-0 items-center gap-1.5 rounded-lg px-2.5 text-sm text-soft transition-colors hover:bg-hover hover:text-ink aria-expanded:bg-selected aria-expanded:text-ink md:min-h-8"
     >
       <PeopleIcon />
-      <span className="sr-only">Members, </span>
-      <span className="tabular-nums">{room.members.toLocaleString()}</span>
-      <span className="sr-only"> members</span>
+      <span className="sr-only">Members, {names.join(', ')}</span>
+      <span aria-hidden="true" className="tabular-nums">
+        {room.members.toLocaleString()}
+      </span>
       {online ? (
-        <span className="ml-1 inline-flex items-center gap-1.5 tabular-nums">
+        <span aria-hidden="true" className="ml-1 inline-flex items-center gap-1.5 tabular-nums">
           <OnlineDot />
-          <span className="sr-only">, </span>
           {online.toLocaleString()}
-          <span className="max-md:sr-only"> online</span>
+          <span className="max-md:hidden">online</span>
         </span>
       ) : null}
     </button>

@@ -49,7 +49,6 @@ export async function createLive(me: User, events: LiveEvents) {
     isVisible: () => document.visibilityState === 'visible',
     now: Date.now,
   })
-  let welcomes = 0
   const owner = newCid()
   const releaseTab = claimTab(owner)
 
@@ -67,7 +66,8 @@ export async function createLive(me: User, events: LiveEvents) {
       }
       subscriptions.onWelcome(frame)
       reads.sayAgain()
-      if (welcomes++ > 0) events.onRoomsChanged(null)
+      // A list that was asked for before lacks what was told since.
+      events.onRoomsChanged(null)
     },
     onFrame,
     onState: (state) => {
