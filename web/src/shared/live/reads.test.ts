@@ -121,3 +121,14 @@ test('Esc reads everything and takes the line away', () => {
   reads.markRead('a')
   expect([unread('a'), line('a'), sent]).toEqual([0, null, [['a', 10, false]]])
 })
+
+test('what is marked by hand is said at once, however little time there was since the last mark', () => {
+  reads.view('a')
+  reads.saw('a', 5, 7)
+  reads.saw('a', 7, 8)
+  reads.markRead('a')
+  expect(sent).toEqual([
+    ['a', 7, false],
+    ['a', 10, false],
+  ])
+})

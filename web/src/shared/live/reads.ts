@@ -136,6 +136,11 @@ export function createReads({ send, isVisible, now }: Deps) {
     else timers.set(room, setTimeout(say, wait, room))
   }
 
+  /** What was asked for by hand outlives a window that is closed the moment after. */
+  function sayNow(room: string): void {
+    if (timers.has(room)) say(room)
+  }
+
   function say(room: string): void {
     clearTimeout(timers.get(room))
     timers.delete(room)
@@ -157,6 +162,8 @@ export function createReads({ send, isVisible, now }: Deps) {
       const held = viewed ? get(viewed) : undefined
       if (!viewed || !held) return
       if (!isVisible() && held.last <= held.read) set(viewed, { line: null })
+      // A window that is left may not come back.
+      if (!isVisible()) [...timers.keys()].forEach(sayNow)
     },
     /** Messages `from` to `to` are on the screen. Read is what was seen without leaving anything out. */
     saw(room: string, from: number, to: number): void {
@@ -170,13 +177,17 @@ export function createReads({ send, isVisible, now }: Deps) {
       const held = get(room)
       if (!held) return
       set(room, { line: null, held: false })
-      if (held.last > held.read) mark(room, held.last, false)
+      if (held.last <= held.read) return
+      mark(room, held.last, false)
+      sayNow(room)
     },
     markUnread(room: string, from: number): void {
       const held = get(room)
       if (!held || from < 1) return
       set(room, { line: from - 1, held: true })
-      if (from - 1 < held.read) mark(room, from - 1, true)
+      if (from - 1 >= held.read) return
+      mark(room, from - 1, true)
+      sayNow(room)
     },
     /** After a cut: what may not have arrived. */
     sayAgain(): void {
