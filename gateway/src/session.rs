@@ -95,6 +95,8 @@ impl Sockets {
     /// Serves one socket until it ends.
     pub async fn serve(self, socket: WebSocket, caller: Caller, received: Received) {
         let _drained_with_us = self.shared.tasks.token();
+        // Whoever is closed for what it sends is still sending.
+        received.linger();
         let (sink, mut stream) = socket.split();
         let outbox = Outbox::new(self.shared.limits.outbox);
         let hello = tokio::time::timeout(self.shared.limits.hello_deadline, receive_hello(&mut stream));
