@@ -122,6 +122,11 @@ simulate-bugs: ## The simulation proves itself: bugs put in on purpose, each unt
 	@cargo build -q --workspace --bin simulate
 	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate bugs
 
+.PHONY: fuzz
+fuzz: ## Every parser that reads from outside, for EACH=20 seconds each, beginning with the golden fixtures; needs cargo-fuzz
+	@scripts/doctor fuzz
+	@scripts/fuzz $(or $(EACH),20)
+
 .PHONY: clean-data
 clean-data: ## Forget all accounts and messages: remove .parley/
 	@scripts/clean-data

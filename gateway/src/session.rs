@@ -42,6 +42,15 @@ use departure::{Departure, Step};
 use requests::{Requests, Signed};
 use unfinished::Unfinished;
 
+/// What `make fuzz` asks, in its builds alone.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    /// Whether a resume token of this payload, signed by ourselves, is refused or read as it was written.
+    pub fn resume_token_is_read_as_written(root: &crate::tokens::Signer, payload: &[u8]) -> bool {
+        super::token::is_read_as_written(root, payload)
+    }
+}
+
 /// Frames that are not understood before the socket is closed.
 const MISTAKES_MAX: usize = 3;
 /// Buffers of a socket: many sockets idle, so they are small.
