@@ -3,12 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a trial that can't go on may panic")]
 
 mod brokers;
+mod chaos;
 #[path = "../it/client.rs"]
 #[expect(dead_code, reason = "the client of the other end-to-end tests, of which these need a part")]
 mod client;
 #[path = "../it/conversation.rs"]
 mod conversation;
 mod degradation;
+mod disk;
 #[path = "../it/frames.rs"]
 mod frames;
 mod kills;
@@ -105,11 +107,23 @@ fn main() -> ExitCode {
         };
     }
     frames::broken_frames!(through_nginx);
-    let own = Arc::clone(&runtime);
-    trials.push(Trial::test("brokers::one_of_three_is_lost", move || {
-        own.block_on(brokers::one_of_three_is_lost());
-        Ok(())
-    }));
+    // Each of these has a cluster of its own.
+    macro_rules! apart {
+        ($($room:ident :: $name:ident,)*) => {
+            $({
+                let runtime = Arc::clone(&runtime);
+                trials.push(Trial::test(concat!(stringify!($room), "::", stringify!($name)), move || {
+                    runtime.block_on($room::$name());
+                    Ok(())
+                }));
+            })*
+        };
+    }
+    apart! {
+        brokers::one_of_three_is_lost,
+        disk::it_is_full_for_a_while,
+        chaos::everything_is_killed_once_while_people_use_it,
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(world) = Arc::into_inner(world).and_then(OnceCell::into_inner) {
         runtime.block_on(world.stop());

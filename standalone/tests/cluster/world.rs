@@ -32,7 +32,11 @@ impl World {
     }
 
     pub(crate) async fn with_brokers(brokers: Brokers) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::in_folder(tempfile::tempdir().unwrap(), brokers).await
+    }
+
+    /// With all data in `cluster` below the folder.
+    pub(crate) async fn in_folder(folder: tempfile::TempDir, brokers: Brokers) -> Self {
         let began = Instant::now();
         let env = PATIENT.map(|(name, rate)| (name.to_owned(), rate.to_owned())).to_vec();
         let config =

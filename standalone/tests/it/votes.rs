@@ -409,7 +409,7 @@ async fn a_vote_older_than_the_window_is_unknown_for_ever_when_it_is_retried() {
     }
     stored(&node, room.partition()).await;
     // A gateway knows the log's end up to a second later.
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    tokio::time::sleep(Duration::from_millis(3_000)).await;
     let reference = a.reference();
     let (cid, value) = (Cid(Uuid::new_v4()), VoteValue::UP);
     a.write(&ClientFrame::Vote { reference, room, cid, base, target, value, retry: true }).await;
