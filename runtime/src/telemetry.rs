@@ -57,7 +57,8 @@ pub fn subscriber<W>(config: &LogConfig, writer: W) -> Box<dyn Subscriber + Send
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.filter.0)).with_writer(writer);
+    // A line that can't be written is lost. To say so, the library would print to standard error, which panics where that is what fails: a full disk.
+    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(&config.filter.0)).with_writer(writer).log_internal_errors(false);
     match config.format {
         LogFormat::Json => Box::new(builder.json().flatten_event(true).finish()),
         LogFormat::Text => Box::new(builder.with_ansi(false).finish()),

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     client::{Answer, PATIENCE, Person, Socket},
-    support::Parley,
+    support::{Parley, command},
 };
 
 /// Sends one message after the other, retrying unknown outcomes as a client does, until `count` are acked.
@@ -98,4 +98,21 @@ async fn a_session_outlives_the_process_and_so_does_every_message() {
     let expected: Vec<_> = (0..20).map(|number| number.to_string()).collect();
     assert_eq!(socket.until(room, 20).await, expected);
     assert_eq!(ada.everything(room).await, expected);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lines_that_can_not_be_logged_cost_nobody_anything() {
+    let folder = tempfile::tempdir().unwrap();
+    // As on a full disk: each write to it fails.
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let parley = Parley::spawn(folder.path(), command(folder.path()).env("PARLEY_LOG", "trace").stderr(full));
+    let (ada, bo) = (Person::sign_up(&parley.url, "ada").await, Person::sign_up(&parley.url, "bo").await);
+    let room = ada.create_room("general").await;
+    bo.join(room).await;
+    let (mut a, mut b) = (ada.connect().await, bo.connect().await);
+    a.subscribe(room).await;
+    b.subscribe(room).await;
+    assert!(matches!(a.send(room, "heard").await, Answer::Ack { .. }));
+    assert_eq!(b.until(room, 1).await, ["heard"]);
+    assert_eq!(ada.everything(room).await, ["heard"]);
 }

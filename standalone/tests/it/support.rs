@@ -32,11 +32,12 @@ impl Parley {
 
     /// The same with these settings.
     pub(crate) fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
-        Self::start_at(folder, "127.0.0.1:0", settings)
+        Self::spawn(folder, command(folder).envs(settings.iter().copied()))
     }
 
-    fn start_at(folder: &Path, listen: &str, settings: &[(&str, &str)]) -> Self {
-        let mut child = command(folder).env("PARLEY_LISTEN", listen).envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
+    /// What [`command`] made of the folder, with more settings.
+    pub(crate) fn spawn(folder: &Path, command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut address = |what: &str| {
             let line = lines.find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("it ended before it said \"{what}\""));
@@ -106,7 +107,7 @@ impl Parley {
     pub(crate) fn start_again(&mut self) {
         let listen = self.url.strip_prefix("http://").unwrap().to_owned();
         let folder = self.folder.clone();
-        *self = Self::start_at(&folder, &listen, &[]);
+        *self = Self::spawn(&folder, command(&folder).env("PARLEY_LISTEN", listen));
     }
 }
 
