@@ -190,7 +190,8 @@ async fn serve(client: TcpStream, wire: Arc<Wire>, mut troubles: watch::Receiver
         let there = pipe::forward(from_client, to_server, troubles.clone(), counters, pipe::Direction::ToServer);
         let back = pipe::forward(from_server, to_client, troubles, counters, pipe::Direction::ToClient);
         tokio::select! {
-            ended = async { tokio::join!(there, back) } => ended.0.and(ended.1),
+            // Who is gone without a word takes both directions along: the other end may be waiting for the next one.
+            ended = async { tokio::try_join!(there, back) } => ended.map(drop),
             () = pipe::until_reset(cut_off) => Err(io::ErrorKind::ConnectionReset.into()),
         }
     };

@@ -74,15 +74,15 @@ pub(crate) async fn run(shared: Arc<Shared>, partition: PartitionId, log_id: Log
             Interrupted::Shutdown => return,
             Interrupted::Moved { next } => {
                 metrics::moved();
-                tracing::debug!(log.partition = partition.0, store.next = next.0, "another persister was here: reading again from where the store is");
+                tracing::debug!(consume.partition = partition.0, store.next = next.0, "another persister was here: reading again from where the store is");
             }
             Interrupted::Stopped(reason) => {
-                tracing::error!(log.partition = partition.0, %reason, "the partition has stopped, nothing is skipped: an operator has to look");
+                tracing::error!(consume.partition = partition.0, %reason, "the partition has stopped, nothing is skipped: an operator has to look");
                 shared.status.set(partition, PartitionStatus::Stopped(reason));
                 return;
             }
             Interrupted::Retry(error) => {
-                tracing::warn!(log.partition = partition.0, error, "persisting pauses");
+                tracing::warn!(consume.partition = partition.0, error, "persisting pauses");
                 tokio::select! {
                     () = shared.shutdown.cancelled() => return,
                     () = backoff.pause() => {}
@@ -178,7 +178,7 @@ async fn write(shared: &Shared, partition: PartitionId, block: Block, backoff: &
         let committed = tokio::select! {
             committed = commit(shared, batch, backoff) => committed,
             () = drained(shared) => {
-                tracing::warn!(log.partition = partition.0, store.next = batch.from.0, "the last batch is given up: it is read again at the next start");
+                tracing::warn!(consume.partition = partition.0, store.next = batch.from.0, "the last batch is given up: it is read again at the next start");
                 return Err(Interrupted::Shutdown);
             }
         };
@@ -195,7 +195,7 @@ async fn write(shared: &Shared, partition: PartitionId, block: Block, backoff: &
             Err(CommitError::Refused(reason)) => match bisection.refused(&reason) {
                 Refused::Halved => {}
                 Refused::Dead(position) => {
-                    tracing::error!(log.partition = partition.0, log.position = position.0, reason, "the database refuses this record: it is a dead letter");
+                    tracing::error!(consume.partition = partition.0, consume.position = position.0, reason, "the database refuses this record: it is a dead letter");
                     void = bisection.current().and_then(room_of_dead).map(|room| (room, position));
                 }
                 Refused::Stuck => return Err(Interrupted::retry(format!("the database refuses a dead letter: {reason}"))),
@@ -219,7 +219,7 @@ async fn commit(shared: &Shared, batch: &Batch, backoff: &mut Backoff) -> Result
         let start = Instant::now();
         match shared.store.commit(batch).await {
             Err(CommitError::Unavailable(error)) => {
-                tracing::warn!(log.partition = batch.partition.0, %error, "the store is away");
+                tracing::warn!(consume.partition = batch.partition.0, %error, "the store is away");
                 backoff.pause().await;
             }
             Ok(committed) => {

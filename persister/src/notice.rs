@@ -13,7 +13,7 @@ pub(crate) async fn send(bus: &dyn Bus, notice: &Notice) {
         Err(error) => return tracing::error!(%error, "a notice can't be written"),
     };
     if let Err(error) = bus.announce(Channel::Notices(notice.partition), payload.into()).await {
-        tracing::debug!(log.partition = notice.partition.0, %error, "a notice reached nobody");
+        tracing::debug!(notice.partition = notice.partition.0, %error, "a notice reached nobody");
     }
 }
 

@@ -81,7 +81,7 @@ async fn pump(shared: &Shared, partition: PartitionId, look: &Notify) {
                 let _ = timeout(RETURN_DEADLINE, returned).await;
             }
             Err(error) => {
-                tracing::warn!(log.partition = partition.0, error, "the outbox starts again from a new snapshot");
+                tracing::warn!(outbox.partition = partition.0, error, "the outbox starts again from a new snapshot");
                 backoff.pause().await;
             }
         }

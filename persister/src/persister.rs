@@ -47,7 +47,7 @@ impl Persister {
 /// Learns the log's name, then works on whatever is this process' share.
 async fn run(shared: Shared, tasks: TaskTracker) {
     let Some(log_id) = learn_name(&shared).await else { return };
-    tracing::info!(log.id = %log_id, log.partitions = shared.log.partitions(), "persisting begins");
+    tracing::info!(persist.log_id = %log_id, persist.partitions = shared.log.partitions(), "persisting begins");
     let looks = Looks::default();
     tasks.spawn(notice::tick(shared.clone()));
     tasks.spawn(outbox::look(shared.clone(), looks.clone()));
@@ -124,7 +124,7 @@ async fn end(workers: impl IntoIterator<Item = (PartitionId, Worker)>) {
     workers.iter().for_each(|(_, worker)| worker.end.cancel());
     for (partition, worker) in workers {
         if let Err(error) = worker.task.await {
-            tracing::error!(log.partition = partition.0, %error, "a partition's work ended badly");
+            tracing::error!(persist.partition = partition.0, %error, "a partition's work ended badly");
         }
         metrics::lag(partition, 0);
     }

@@ -86,6 +86,19 @@ async fn a_reset_ends_what_is_open_and_what_comes() {
 }
 
 #[tokio::test]
+async fn who_is_gone_without_a_word_is_gone_for_the_other_end_too() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::start("one~other", listener.local_addr().unwrap()).await.unwrap();
+    let mut client = TcpStream::connect(proxy.addr()).await.unwrap();
+    say(&mut client, "one").await;
+    let (mut server, _) = listener.accept().await.unwrap();
+    hear(&mut server, "one").await;
+    client.set_zero_linger().unwrap();
+    drop(client);
+    assert!(timeout(PATIENCE, server.read_u8()).await.expect("it is told").is_err());
+}
+
+#[tokio::test]
 async fn a_slow_wire_is_late_and_keeps_the_order() {
     let proxy = echo().await;
     let mut stream = TcpStream::connect(proxy.addr()).await.unwrap();

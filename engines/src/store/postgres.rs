@@ -42,8 +42,9 @@ const SERVER_MIN: i32 = 150_000;
 const OPEN_DEADLINE: Duration = Duration::from_secs(10);
 /// A connection that was idle for longer is asked whether it lives before it is used.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
-/// How long the server waits for the next statement of a transaction: the locks of a process that hangs don't outlive this.
-const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(60);
+/// How long the server waits for the next statement of a transaction. A process that hangs, or is gone without a word, holds its locks no longer than this;
+/// whoever takes over waits for them. Between two statements nothing is waited for, so that moments would do.
+const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(5);
 
 /// What a start does with a schema that is older than the binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -93,7 +93,7 @@ impl ConsumerContext for Member {
             }
             _ => None,
         };
-        tracing::info!(log.share = ?share, "the persisters' group has shared the partitions");
+        tracing::info!(group.share = ?share, "the persisters' group has shared the partitions");
         self.share.send_replace(share);
     }
 }

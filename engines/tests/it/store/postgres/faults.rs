@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use parley_cluster::{Proxy, proxy::Trouble};
 use parley_engines::store::{
     postgres::PostgresConfig,
     projection::{CommitError, Entry},
@@ -15,7 +16,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use sqlx::PgConnection;
 use tokio::{
     sync::watch,
-    time::{sleep, timeout},
+    time::{Instant, sleep, timeout},
 };
 
 use super::{Engine, engine, migrating};
@@ -108,6 +109,33 @@ async fn a_call_that_waits_too_long_is_given_up_here_and_on_the_server() {
     sqlx::raw_sql("rollback").execute(&mut holder).await.unwrap();
     assert_eq!(store.room(id).await.unwrap().unwrap().members, 1);
     assert!(matches!(store.join(id, user(2), UnixMillis(1)).await, Ok(MembershipChange::Changed(_))));
+}
+
+#[tokio::test]
+async fn the_locks_of_a_persister_that_is_cut_off_are_gone_after_moments() {
+    let engine = engine().await;
+    append(&engine.store(), [&message(room(1), user(1), "first")]).await;
+    let (server, rest) = engine.url.split_once('@').unwrap().1.split_once('/').unwrap();
+    let wire = Proxy::start("persister~postgres", server.parse().unwrap()).await.unwrap();
+    let cut_off = Engine::on(format!("postgres://parley@{}/{rest}", wire.addr()), PostgresConfig::default()).await.store();
+    // In the middle of a commit, whose answers don't reach it any more.
+    let mut holder = connect(&engine.url).await;
+    sqlx::raw_sql("begin; lock table tallies, messages in exclusive mode").execute(&mut holder).await.unwrap();
+    let entries = || vec![Entry::First(Box::new(message(room(1), user(1), "second")))];
+    let (batch, mut admin) = (batch(1, entries()), connect(&engine.url).await);
+    let cut = async {
+        while waiting(&mut admin).await.is_empty() {
+            sleep(BETWEEN_TRIES).await;
+        }
+        wire.set(Trouble::Cut);
+        drop(holder);
+    };
+    let (given_up, ()) = timeout(PATIENCE, async { tokio::join!(cut_off.commit(&batch), cut) }).await.unwrap();
+    assert!(matches!(given_up, Err(CommitError::Unavailable(_))), "{given_up:?}");
+    let began = Instant::now();
+    timeout(PATIENCE, engine.store().commit(&batch)).await.unwrap().unwrap();
+    println!("another commits {} ms after it was given up", began.elapsed().as_millis());
+    assert!(began.elapsed() < Duration::from_secs(15), "the server lets go after five seconds; three times that");
 }
 
 /// Two kills, each while a persister commits and people join.
