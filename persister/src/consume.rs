@@ -195,7 +195,12 @@ async fn write(shared: &Shared, partition: PartitionId, block: Block, backoff: &
             Err(CommitError::Refused(reason)) => match bisection.refused(&reason) {
                 Refused::Halved => {}
                 Refused::Dead(position) => {
-                    tracing::error!(consume.partition = partition.0, consume.position = position.0, reason, "the database refuses this record: it is a dead letter");
+                    tracing::error!(
+                        consume.partition = partition.0,
+                        consume.position = position.0,
+                        reason,
+                        "the database refuses this record: it is a dead letter"
+                    );
                     void = bisection.current().and_then(room_of_dead).map(|room| (room, position));
                 }
                 Refused::Stuck => return Err(Interrupted::retry(format!("the database refuses a dead letter: {reason}"))),

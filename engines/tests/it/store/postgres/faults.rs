@@ -117,7 +117,8 @@ async fn the_locks_of_a_persister_that_is_cut_off_are_gone_after_moments() {
     append(&engine.store(), [&message(room(1), user(1), "first")]).await;
     let (server, rest) = engine.url.split_once('@').unwrap().1.split_once('/').unwrap();
     let wire = Proxy::start("persister~postgres", server.parse().unwrap()).await.unwrap();
-    let cut_off = Engine::on(format!("postgres://parley@{}/{rest}", wire.addr()), PostgresConfig::default()).await.store();
+    let cut_off =
+        Engine::on(format!("postgres://parley@{}/{rest}", wire.addr()), PostgresConfig { batch_deadline: Duration::from_secs(1), ..migrating() }).await.store();
     // In the middle of a commit, whose answers don't reach it any more.
     let mut holder = connect(&engine.url).await;
     sqlx::raw_sql("begin; lock table tallies, messages in exclusive mode").execute(&mut holder).await.unwrap();
