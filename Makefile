@@ -4,6 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Everything is built with `--workspace`: cargo unifies the features of dependencies over what is selected, and another selection compiles them anew.
 PARLEY := $(or $(CARGO_TARGET_DIR),target)/debug/parley
 CLUSTER := $(or $(CARGO_TARGET_DIR),target)/debug/cluster
 LOADTEST := $(or $(CARGO_TARGET_DIR),target)/debug/loadtest
@@ -25,28 +26,28 @@ demo: build ## The same on 200 000 real messages (imported once), with somebody 
 
 .PHONY: cluster
 cluster: build ## The same on Kafka, Redis, Postgres and NGINX, in the background; GATEWAYS=2 PERSISTERS=1 BROKERS=1, data in .parley/cluster/
-	cargo build -p parley-cluster
+	cargo build --workspace --bin cluster
 	@$(CLUSTER) up
 
 .PHONY: cluster-demo
 cluster-demo: ## The 200 000 real messages on that cluster, then 100 of their authors say 10 000 of them again and vote 5 000 times over sockets, through NGINX and all gateways
-	@cargo build -q -p parley-standalone -p parley-loadtest
+	@cargo build -q --workspace --bin parley --bin loadtest
 	@eval "$$($(CLUSTER) env)" && $(PARLEY) seed-demo --talkers 100 --talkers-file .parley/cluster/talkers.json
 	@eval "$$($(CLUSTER) env)" && $(LOADTEST) talk --people .parley/cluster/talkers.json --messages 10000 --votes 5000
 
 .PHONY: cluster-verify
 cluster-verify: ## Compare that cluster's Kafka, Postgres and Redis, record by record and row by row
-	@cargo build -q -p parley-loadtest
+	@cargo build -q --workspace --bin loadtest
 	@eval "$$($(CLUSTER) env)" && $(LOADTEST) verify
 
 .PHONY: chaos
 chaos: ## Kill, hold, cut off and empty parts of a cluster while people use it, then check everything; MINUTES=10, SEED=, RATE=120, BROKERS=1
-	@cargo build -q -p parley-standalone -p parley-loadtest
+	@cargo build -q --workspace --bin parley --bin loadtest
 	@$(LOADTEST) chaos
 
 .PHONY: chaos-smoke
 chaos-smoke: ## The same in three minutes: each component is killed once
-	@cargo build -q -p parley-standalone -p parley-loadtest
+	@cargo build -q --workspace --bin parley --bin loadtest
 	@$(LOADTEST) chaos --smoke
 
 .PHONY: cluster-down
@@ -63,7 +64,7 @@ compose-check: web/node_modules/.package-lock.json ## Prove docker-compose.yml: 
 
 .PHONY: build
 build: doctor web/dist/index.html ## Build server and web app, without starting them
-	cargo build -p parley-standalone
+	cargo build --workspace --bin parley
 
 .PHONY: doctor
 doctor: ## Check the tools that a build needs; install them (Debian, root) or name the command that does
