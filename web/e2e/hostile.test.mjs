@@ -12,6 +12,11 @@ const hostile = [
   '"><svg/onload=window.__ran=6>',
   'data:text/html,<script>window.__ran=7</script>',
 ]
+/** Marks piled up on letters, and a hundred people joined into one. */
+const piled = `Z${'\u0301'.repeat(60)}algo`
+const shownOfPiled = `Z${'\u0301'.repeat(4)}algo`
+const woman = '\u{1f469}'
+const joined = Array.from({ length: 100 }, () => woman).join('\u200d')
 const OVERRIDE = '\u202e'
 
 scenario('hostile text is shown as text and does nothing', async (world) => {
@@ -21,6 +26,10 @@ scenario('hostile text is shown as text and does nothing', async (world) => {
     topic: '<script>window.__ran=9</script>',
   })
   const [ada, bo] = [await world.person('ada', { displayName: 'Ada' }), await world.person('bo', { displayName: 'Bo' })]
+  await ada.request.patch(`${url}/api/v1/me`, {
+    headers: { origin: url },
+    data: { status_text: '<svg/onload=window.__ran=10>' },
+  })
   /** @type {string[]} */
   const elsewhere = []
   for (const page of [ada, bo]) {
@@ -39,17 +48,20 @@ scenario('hostile text is shown as text and does nothing', async (world) => {
   for (const text of hostile) await say(ada, text)
   await say(ada, `pay ${OVERRIDE}gnp.exe now`)
   await say(ada, 'see https://example.com/a?b=<script> and http://example.com/\u202egpj.exe')
+  for (const text of [piled, joined]) await say(ada, text)
   await say(ada, 'The end')
 
   for (const page of [ada, bo]) {
     await shows(page, 'The end')
-    for (const text of hostile) await shows(page, text)
+    for (const text of [...hostile, shownOfPiled, woman.repeat(100)]) await shows(page, text)
     const found = await log(page).evaluate((list) => ({
       markup: list.querySelectorAll('script, img, iframe, object, embed, form, [onerror], [onload], [onclick]').length,
       links: [...list.querySelectorAll('a')].map((link) => ({ href: link.href, rel: link.rel })),
+      spills: [...list.querySelectorAll('article p')].filter((text) => text.scrollWidth > text.clientWidth).length,
       overrides: /[\u202a-\u202e\u2066-\u2069]/u.test(list.textContent ?? ''),
     }))
     assert.equal(found.markup, 0, 'no element came from a message')
+    assert.equal(found.spills, 0, 'every text stays within its row')
     assert.ok(!found.overrides, 'no override reaches the page')
     assert.ok(found.links.length >= 1, 'an honest link is still a link')
     for (const link of found.links) {
@@ -59,6 +71,7 @@ scenario('hostile text is shown as text and does nothing', async (world) => {
     assert.equal(await page.evaluate(() => Reflect.get(window, '__ran')), undefined, 'nothing ran')
     await page.getByRole('button', { name: /^Members/ }).click()
     await page.getByRole('complementary', { name: 'Members' }).getByText('<b>Chidi</b>').waitFor()
+    await page.getByRole('complementary', { name: 'Members' }).getByText('<svg/onload=window.__ran=10>').waitFor()
     await page.goto('/rooms/directory')
     await page.getByRole('main').getByText('<script>window.__ran=9</script>').waitFor()
     assert.equal(await page.evaluate(() => Reflect.get(window, '__ran')), undefined, 'nothing ran in the directory')

@@ -34,6 +34,10 @@ test('overrides are made visible, hidden text is taken out, marks stop piling up
   expect(neutral(`e${'\u0301'.repeat(40)}`)).toBe(`e${'\u0301'.repeat(4)}`)
 })
 
+test('a chain of joined emoji that no line could break comes apart', () => {
+  expect(neutral(Array.from({ length: 30 }, () => '👩🏽').join('\u200d'))).toBe('👩🏽'.repeat(30))
+})
+
 test('joined emoji and line breaks are left alone', () => {
   const family = '👩‍👩‍👧\n\tend'
   expect(neutral(family)).toBe(family)

@@ -44,12 +44,15 @@ const BIDI_CONTROLS = /[\u202a-\u202e\u2066-\u2069]/gu
 const INVISIBLE = /\u034f|[\u00ad\u115f\u1160\u180e\u200b\u2060-\u2064\u206a-\u206f\u3164\ufeff\uffa0]/gu
 const CONTROLS = /(?![\t\n\r])\p{Cc}/gu
 const PILED_MARKS = /(\p{Mn}{4})\p{Mn}+/gu
+// More than any emoji has; a chain is one character, which no line breaks.
+const CHAINED_EMOJI = /(?:\p{Extended_Pictographic}[\u{1f3fb}-\u{1f3ff}\ufe0f]*\u200d){8,}/gu
 
-/** Shown harmlessly, stored as sent: no reordering, no hidden text, no marks piled over the rows around it. */
+/** Shown harmlessly, stored as sent: no reordering, no hidden text, nothing over the rows around it or beyond their end. */
 export function neutral(text: string): string {
   return text
     .replace(BIDI_CONTROLS, '\ufffd')
     .replace(INVISIBLE, '')
     .replace(CONTROLS, '\ufffd')
     .replace(PILED_MARKS, '$1')
+    .replace(CHAINED_EMOJI, (chain) => chain.replaceAll('\u200d', ''))
 }
