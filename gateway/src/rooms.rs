@@ -117,6 +117,7 @@ impl Rooms {
         if seen.member {
             return Ok(seen);
         }
+        self.limits.take(What::Joins, user).await?;
         match self.store.join(id, user, self.limits.config.room_members, now).await? {
             MembershipChange::NoRoom => Err(Refusal::not_found()),
             MembershipChange::Full => {
