@@ -13,6 +13,7 @@ mod degradation;
 mod frames;
 mod kills;
 mod operators;
+mod poison;
 mod proof;
 #[path = "../it/raw.rs"]
 mod raw;
@@ -69,6 +70,8 @@ fn main() -> ExitCode {
         rolling::every_process_is_replaced_while_people_talk,
         operators::what_postgres_refused_is_driven_once_more,
         operators::a_store_that_is_rebuilt_from_kafka_is_the_same_row_for_row,
+        poison::what_is_no_record_is_a_dead_letter_with_its_reason_and_everybody_goes_on,
+        poison::what_is_said_in_a_room_that_the_store_does_not_have_is_kept_and_nobody_reads_it,
         shared::a_limit_is_one_over_both_gateways,
         shared::a_killed_gateway_leaves_no_ghosts,
         proof::a_difference_is_found,
@@ -105,11 +108,21 @@ fn main() -> ExitCode {
         };
     }
     frames::broken_frames!(through_nginx);
-    let own = Arc::clone(&runtime);
-    trials.push(Trial::test("brokers::one_of_three_is_lost", move || {
-        own.block_on(brokers::one_of_three_is_lost());
-        Ok(())
-    }));
+    macro_rules! on_a_cluster_of_its_own {
+        ($($room:ident :: $name:ident,)*) => {
+            $({
+                let runtime = Arc::clone(&runtime);
+                trials.push(Trial::test(concat!(stringify!($room), "::", stringify!($name)), move || {
+                    runtime.block_on($room::$name());
+                    Ok(())
+                }));
+            })*
+        };
+    }
+    on_a_cluster_of_its_own! {
+        poison::a_newer_record_stops_its_partition_with_an_alarm_and_nothing_is_skipped,
+        brokers::one_of_three_is_lost,
+    }
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(world) = Arc::into_inner(world).and_then(OnceCell::into_inner) {
         runtime.block_on(world.stop());

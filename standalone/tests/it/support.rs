@@ -1,6 +1,7 @@
 //! The real binary on a folder of its own, which a test can kill and start again at the same address.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -32,11 +33,16 @@ impl Parley {
 
     /// The same with these settings.
     pub(crate) fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
-        Self::start_at(folder, "127.0.0.1:0", settings)
+        Self::start_at(folder, "127.0.0.1:0", settings, Stdio::null())
     }
 
-    fn start_at(folder: &Path, listen: &str, settings: &[(&str, &str)]) -> Self {
-        let mut child = command(folder).env("PARLEY_LISTEN", listen).envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
+    /// The same, with its log lines in this file.
+    pub(crate) fn start_logged(folder: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", settings, File::create(log).unwrap().into())
+    }
+
+    fn start_at(folder: &Path, listen: &str, settings: &[(&str, &str)], log: Stdio) -> Self {
+        let mut child = command(folder).env("PARLEY_LISTEN", listen).envs(settings.iter().copied()).stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut address = |what: &str| {
             let line = lines.find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("it ended before it said \"{what}\""));
@@ -73,7 +79,7 @@ impl Parley {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
@@ -106,7 +112,7 @@ impl Parley {
     pub(crate) fn start_again(&mut self) {
         let listen = self.url.strip_prefix("http://").unwrap().to_owned();
         let folder = self.folder.clone();
-        *self = Self::start_at(&folder, &listen, &[]);
+        *self = Self::start_at(&folder, &listen, &[], Stdio::null());
     }
 }
 
