@@ -154,7 +154,8 @@ impl Accounts {
     }
 
     /// Counts a try. From one address the delay at an account grows with the number of tries, whether there is such an account or not; and one address tries
-    /// only so many accounts. What others do from elsewhere refuses nobody: above the account's own budget a try waits for nothing, so that it costs other accounts' people no time.
+    /// only so many accounts. What others do from elsewhere refuses nobody: above the account's own budget a try waits for nothing, so that it costs other
+    /// accounts' people no time.
     async fn permit_try(&self, user_name: &str, from: AddressBlock) -> Result<Patience, Refusal> {
         let typed = names::user_name(user_name).unwrap_or_else(|_| user_name.to_owned());
         let account = format!("{:x}", Sha256::digest(typed.as_bytes()));

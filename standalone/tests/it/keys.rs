@@ -1,4 +1,4 @@
-//! The secret is changed while people are signed in: what the old one signed is good as long as the old one is told beside the new one, and not a moment longer.
+//! The secret is changed while people are signed in: what the old one signed is good as long as the old one is told beside the new one, and not longer.
 
 use std::time::Duration;
 

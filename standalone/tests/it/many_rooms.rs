@@ -57,7 +57,8 @@ async fn ten_thousand_memberships_cost_a_bounded_piece_of_memory_and_nobody_else
     let mut store = SqliteConnection::connect(&format!("sqlite:{}", folder.path().join("store.db").display())).await.unwrap();
     let rooms = "with recursive numbers (n) as (select 0 union all select n + 1 from numbers where n < 9999)
          insert into rooms (id, kind, name, name_folded, topic, topic_folded, visibility, public_name, archived, version, member_count, created_at)
-         select cast(unhex(printf('%04x', n % 16)) || randomblob(14) as blob), 'room', 'many ' || n, 'many ' || n, '', '', 'private', null, 0, 1, 1, 1000 from numbers";
+         select cast(unhex(printf('%04x', n % 16)) || randomblob(14) as blob), 'room', 'many ' || n, 'many ' || n, '', '', 'private', null, 0, 1, 1, 1000
+         from numbers";
     sqlx::query(rooms).execute(&mut store).await.unwrap();
     let members = "insert into members (room, user, role, joined_at, version)
          select rooms.id, accounts.id, 'member', 1000, 1 from rooms, accounts where rooms.name like 'many %' and accounts.user_name = ?";

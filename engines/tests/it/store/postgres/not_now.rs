@@ -40,7 +40,8 @@ async fn alter(admin: &mut PgConnection, name: &str, change: &str) {
     sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = $1").bind(name).execute(&mut *admin).await.unwrap();
 }
 
-/// While the database is so changed, a question (if it is `away`), a change and a commit are told "not now", in time, and nothing is written; afterwards they go in.
+/// While the database is so changed, a question (if it is `away`), a change and a commit are told "not now", in time, and nothing is written; afterwards
+/// they go in.
 async fn is_told_not_now(change: &str, back: &str, away: bool) {
     let ((engine, name), mut admin) = (impatient().await, PostgresServer::shared().await.admin().await);
     let store = engine.store();
