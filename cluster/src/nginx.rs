@@ -39,6 +39,7 @@ const CONFIGURATION: &[(&str, &str)] = &[
     ("snippets/transport-security.conf", include_str!("../../nginx/snippets/transport-security.conf")),
     ("snippets/types.conf", include_str!("../../nginx/snippets/types.conf")),
     ("snippets/upstream.conf", include_str!("../../nginx/snippets/upstream.conf")),
+    ("snippets/url-tokens.conf", include_str!("../../nginx/snippets/url-tokens.conf")),
     ("snippets/web-app.conf", include_str!("../../nginx/snippets/web-app.conf")),
 ];
 

@@ -153,12 +153,14 @@ impl Accounts {
         }
     }
 
-    /// Counts a try. From one address the delay at an account grows with the number of tries, whether there is such an account or not. What others do from
-    /// elsewhere refuses nobody: above the account's own budget a try waits for nothing, so that it costs other accounts' people no time.
+    /// Counts a try. From one address the delay at an account grows with the number of tries, whether there is such an account or not; and one address tries
+    /// only so many accounts. What others do from elsewhere refuses nobody: above the account's own budget a try waits for nothing, so that it costs other
+    /// accounts' people no time.
     async fn permit_try(&self, user_name: &str, from: AddressBlock) -> Result<Patience, Refusal> {
         let typed = names::user_name(user_name).unwrap_or_else(|_| user_name.to_owned());
         let account = format!("{:x}", Sha256::digest(typed.as_bytes()));
         self.count_try(&format!("{account}/{from}")).await?;
+        self.limits.take(What::SignInsAddress, from).await.inspect_err(|_| metrics::sign_in("too_many_tries"))?;
         Ok(self.limits.take(What::SignInsAccount, &account).await.map_or(Patience::GivesWay, |()| Patience::Waits))
     }
 

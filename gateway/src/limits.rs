@@ -51,12 +51,16 @@ pub enum What {
     /// Subscribes and pages of history.
     Reads,
     RoomsCreated,
+    /// Rooms that one becomes a member of: each is a row for ever and a line that everybody there reads.
+    Joins,
     /// Upgrades to a socket.
     Connects,
     /// Tries at one account from one address, by how many there were lately.
     SignIns,
     SignInsMany,
     SignInsVeryMany,
+    /// Tries at whatever accounts from one address.
+    SignInsAddress,
     /// Tries at one account, from wherever.
     SignInsAccount,
 }
@@ -69,10 +73,12 @@ impl What {
             Self::Votes => "votes",
             Self::Reads => "reads",
             Self::RoomsCreated => "rooms_created",
+            Self::Joins => "joins",
             Self::Connects => "connects",
             Self::SignIns => "sign_ins",
             Self::SignInsMany => "sign_ins_many",
             Self::SignInsVeryMany => "sign_ins_very_many",
+            Self::SignInsAddress => "sign_ins_address",
             Self::SignInsAccount => "sign_ins_account",
         }
     }

@@ -117,13 +117,13 @@ impl Rooms {
         if seen.member {
             return Ok(seen);
         }
-        // Not in the store's transaction: of those who come at the same moment a few may be more.
-        if seen.room.members >= self.limits.config.room_members {
-            metrics::limited("room_members");
-            return Err(Refusal::new(ErrorCode::Conflict).detail("this room has as many members as a room may have"));
-        }
-        match self.store.join(id, user, now).await? {
+        self.limits.take(What::Joins, user).await?;
+        match self.store.join(id, user, self.limits.config.room_members, now).await? {
             MembershipChange::NoRoom => Err(Refusal::not_found()),
+            MembershipChange::Full => {
+                metrics::limited("room_members");
+                Err(Refusal::new(ErrorCode::Conflict).detail("this room has as many members as a room may have"))
+            }
             MembershipChange::Unchanged => self.get(user, id).await,
             // What was said before they came is not unread; the mark that says so is on its way.
             MembershipChange::Changed(_) => self.get(user, id).await.map(|seen| SeenRoom { read_seq: Some(seen.room.last_seq), ..seen }),
@@ -137,8 +137,8 @@ impl Rooms {
         }
         match self.store.leave(id, user, now).await? {
             MembershipChange::NoRoom => Err(Refusal::not_found()),
-            // Unchanged: another request was faster, and may not have told yet.
-            MembershipChange::Changed(_) | MembershipChange::Unchanged => {
+            // Unchanged: another request was faster, and may not have told yet. (No room is too full to leave.)
+            MembershipChange::Changed(_) | MembershipChange::Unchanged | MembershipChange::Full => {
                 let revocation = Revocation::of_member(user, id);
                 self.rights.revoked(&revocation);
                 self.revocations.tell(user, &[revocation]).await;

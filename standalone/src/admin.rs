@@ -5,7 +5,7 @@ use clap::Subcommand;
 use parley_engines::store::Store;
 use parley_gateway::accounts::names;
 
-use crate::{config::Config, engines::Engines};
+use crate::{config::Config, engines::Engines, stdout};
 
 /// What `parley admin` can be told.
 #[derive(Debug, Subcommand)]
@@ -32,7 +32,7 @@ async fn run(store: &dyn Store, command: AdminCommand) -> anyhow::Result<()> {
         AdminCommand::Revoke { user_name } => set(store, &user_name, false).await,
         AdminCommand::List => {
             for account in store.admins().await? {
-                println!("{}", account.user_name);
+                stdout::show(account.user_name)?;
             }
             Ok(())
         }
@@ -42,6 +42,6 @@ async fn run(store: &dyn Store, command: AdminCommand) -> anyhow::Result<()> {
 async fn set(store: &dyn Store, typed: &str, is_admin: bool) -> anyhow::Result<()> {
     let Ok(user_name) = names::user_name(typed) else { bail!("{typed:?} can't be a user name") };
     ensure!(store.set_admin(&user_name, is_admin).await?, "nobody is called {user_name}: sign up first");
-    println!("{user_name} is {}", if is_admin { "an administrator" } else { "no administrator" });
+    stdout::tell(format_args!("{user_name} is {}", if is_admin { "an administrator" } else { "no administrator" }));
     Ok(())
 }

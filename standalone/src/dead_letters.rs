@@ -8,7 +8,7 @@ use std::{fmt, str::FromStr};
 use parley_engines::store::{StoreUnavailable, postgres::PostgresConfig, projection::DeadLetter, upkeep::Upkeep};
 use parley_proto::{Cursor, PartitionId, Position};
 
-use crate::{config::Config, engines::OpenStore};
+use crate::{config::Config, engines::OpenStore, stdout};
 
 mod redrive;
 mod show;
@@ -57,7 +57,7 @@ pub(crate) async fn list(config: &Config, redriven: bool) -> anyhow::Result<()> 
 }
 
 async fn list_in(store: &dyn Upkeep, redriven: bool) -> anyhow::Result<()> {
-    println!("{}", show::head());
+    stdout::show(show::head())?;
     let (mut shown, mut hidden) = (0, 0);
     for state in store.partitions().await? {
         let mut letters = Letters::of(state.partition);
@@ -68,12 +68,12 @@ async fn list_in(store: &dyn Upkeep, redriven: bool) -> anyhow::Result<()> {
                     continue;
                 }
                 shown += 1;
-                println!("{}", show::line(&letter));
+                stdout::show(show::line(&letter))?;
             }
         }
     }
-    println!("{shown} dead letters{}", if hidden > 0 { format!(", and {hidden} that were driven once more: --redriven lists them") } else { String::new() });
-    Ok(())
+    let others = if hidden > 0 { format!(", and {hidden} that were driven once more: --redriven lists them") } else { String::new() };
+    Ok(stdout::show(format_args!("{shown} dead letters{others}"))?)
 }
 
 /// Prints everything that is known of one.
@@ -81,8 +81,7 @@ pub(crate) async fn show(config: &Config, id: LetterId) -> anyhow::Result<()> {
     let store = open_store(config).await?;
     let letter = find(&*store.port(), id).await;
     store.close().await;
-    print!("{}", show::whole(&letter?));
-    Ok(())
+    Ok(stdout::show_text(show::whole(&letter?))?)
 }
 
 /// The store alone: what is in it can be read while log and bus are away.

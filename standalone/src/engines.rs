@@ -21,6 +21,7 @@ use parley_engines::{
 use crate::{
     config::{BusUrl, Config, LogUrl, PARTITIONS, StoreUrl},
     obstacles::Obstacles,
+    stdout,
 };
 
 /// The engines. They are shared; whoever opened them closes them.
@@ -155,17 +156,17 @@ pub(crate) async fn migrate(config: &Config) -> anyhow::Result<()> {
     match &config.store {
         StoreUrl::Postgres(url) => {
             let version = PostgresStore::migrate(url).await.context("PARLEY_STORE_URL")?;
-            println!("the store's schema has version {version}");
+            stdout::tell(format_args!("the store's schema has version {version}"));
         }
         StoreUrl::Sqlite(path) => {
             OpenStore::open(&config.store, PostgresConfig::default(), None).await?.close().await;
-            println!("the store's schema in {} is up to date", path.display());
+            stdout::tell(format_args!("the store's schema in {} is up to date", path.display()));
         }
     }
     if let LogUrl::Kafka(kafka) = &config.log_url {
         let plan = TopicPlan { partitions: PARTITIONS, replication: config.log_replication, min_insync_replicas: config.log_min_insync };
         let made = KafkaLog::create_topic(kafka, plan).await.context("PARLEY_LOG_URL")?;
-        println!("{}", if made { "the log's topic is made" } else { "the log's topic is there" });
+        stdout::tell(if made { "the log's topic is made" } else { "the log's topic is there" });
     }
     Ok(())
 }

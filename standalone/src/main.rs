@@ -3,7 +3,12 @@
 //! `parley` reads its settings, opens the engines, starts the persister, then the gateway ([`serve`]); it ends the other way round. What a message goes
 //! through on the way is told by the crates that it goes through.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use parley_runtime::env::ConfigErrors;
@@ -13,6 +18,7 @@ use crate::{
     dead_letters::LetterId,
     rebuild::RebuildOptions,
     seed::{SeedOptions, Talkers},
+    stdout::NotShown,
 };
 
 mod admin;
@@ -25,6 +31,7 @@ mod rebuild;
 mod running;
 mod seed;
 mod serve;
+mod stdout;
 mod token_key;
 
 /// How long what still runs on other threads may hold up the end of the process.
@@ -117,20 +124,21 @@ enum DeadLetters {
 
 fn main() -> ExitCode {
     let command = Cli::parse().command.unwrap_or_default();
-    if let Command::CheckConfig { example: true } = command {
-        print!("{}", config::example());
-        return ExitCode::SUCCESS;
-    }
     match run(command) {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.downcast_ref().is_some_and(NotShown::reader_is_gone) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("parley: {error:#}");
+            // There may be nobody to tell.
+            let _ = writeln!(io::stderr(), "parley: {error:#}");
             ExitCode::from(if error.is::<ConfigErrors>() { 2 } else { 1 })
         }
     }
 }
 
 fn run(command: Command) -> anyhow::Result<()> {
+    if let Command::CheckConfig { example: true } = command {
+        return Ok(stdout::show_text(config::example())?);
+    }
     let config = Config::from_process()?;
     parley_runtime::telemetry::init(&config.logging)?;
     let runtime = tokio::runtime::Runtime::new()?;
@@ -154,7 +162,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Admin { command } => runtime.block_on(admin::admin(&config, command)),
         Command::CheckConfig { .. } => {
-            println!("the settings are fine");
+            stdout::tell("the settings are fine");
             Ok(())
         }
     };

@@ -27,7 +27,7 @@ use crate::{
     config::{Config, StoreUrl},
     dead_letters::Letters,
     engines::{OpenLog, OpenStore},
-    running,
+    running, stdout,
 };
 
 mod progress;
@@ -110,7 +110,7 @@ async fn make(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Upkeep>, old: O
     let started = Instant::now();
     let repeated = repeat(config, log, new, refused).await?;
     let seconds = started.elapsed().as_secs_f64();
-    println!("{repeated} records repeated in {seconds:.1} s ({:.0}/s)", repeated as f64 / seconds);
+    stdout::tell(format_args!("{repeated} records repeated in {seconds:.1} s ({:.0}/s)", repeated as f64 / seconds));
     ensure_conserved(&**new).await?;
     if let Some(old) = old {
         ensure_one_log(&**new, old).await?;
@@ -123,7 +123,7 @@ async fn make(config: &Config, log: &Arc<dyn Log>, new: &Arc<dyn Upkeep>, old: O
         None => 0,
     };
     let strangers = new.import_strangers().await?;
-    println!("{known} accounts taken over from the old store; {strangers} more are named in the log and have no password");
+    stdout::tell(format_args!("{known} accounts taken over from the old store; {strangers} more are named in the log and have no password"));
     Ok(())
 }
 

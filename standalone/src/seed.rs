@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     engines::{self, Engines},
     running::Running,
+    stdout,
 };
 
 mod append;
@@ -101,13 +102,16 @@ async fn give_passwords(store: &dyn Store, source: &Source, talkers: &Talkers) -
 
 fn report(source: &Source, seeded: &Seeded, started: Instant) {
     let (total, seconds) = (source.messages.len(), started.elapsed().as_secs_f64());
-    println!("{} messages added in {seconds:.1} s, {} were there already", seeded.added, total - seeded.added);
+    stdout::tell(format_args!("{} messages added in {seconds:.1} s, {} were there already", seeded.added, total - seeded.added));
     for (room, messages) in &seeded.rooms {
-        println!("  {:<14} {messages:>7} messages", room.name);
+        stdout::tell(format_args!("  {:<14} {messages:>7} messages", room.name));
     }
     let skipped = &source.skipped;
-    println!("  skipped: {} blank, {} too long, {} invalid; {} lines are no messages", skipped.blank, skipped.too_long, skipped.invalid, skipped.other_kinds);
-    println!("  {} people wrote them\n", source.people.len());
-    println!("sign in as  {}", people::DEMO_USER_NAME);
-    println!("password    {}", seeded.password);
+    stdout::tell(format_args!(
+        "  skipped: {} blank, {} too long, {} invalid; {} lines are no messages",
+        skipped.blank, skipped.too_long, skipped.invalid, skipped.other_kinds
+    ));
+    stdout::tell(format_args!("  {} people wrote them\n", source.people.len()));
+    stdout::tell(format_args!("sign in as  {}", people::DEMO_USER_NAME));
+    stdout::tell(format_args!("password    {}", seeded.password));
 }

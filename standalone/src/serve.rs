@@ -19,7 +19,7 @@ use crate::{
     engines::{self, Engines},
     obstacles::Obstacles,
     running::{self, Running},
-    token_key,
+    stdout, token_key,
 };
 
 /// Between two looks at how the persister is doing.
@@ -159,7 +159,7 @@ impl Backend {
 
 /// On standard output, for people and for whoever started the process on port 0.
 fn say_where(what: &str, listener: &TcpListener) -> anyhow::Result<()> {
-    println!("{what} on http://{}", listener.local_addr()?);
+    stdout::tell(format_args!("{what} on http://{}", listener.local_addr()?));
     Ok(())
 }
 

@@ -143,6 +143,33 @@ async fn a_client_cannot_choose_its_address() {
     assert!(seen.contains("X-Forwarded-For: 9.9.9.9\r\n") && seen.contains("X-Forwarded-Proto: https\r\n"), "only the proxy's own word counts: {seen}");
 }
 
+/// Also while nobody is there to refuse it: then NGINX writes a line about the request.
+#[tokio::test]
+async fn a_token_in_a_url_is_refused_and_its_value_is_in_no_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let one = Upstream::start("one").await;
+    let nginx = nginx(folder.path(), &[&one]).await;
+    let mut upstream = Some(one);
+    for round in 0..2 {
+        for path in ["/api/v1/me", "/api/v1/socket", "/", "/api/v1/auth/sign-in"] {
+            for query in ["access_token=hunter2", "a=b&TOKEN=hunter2&c=d", "password=hunter2"] {
+                let answer = http::get(nginx.addr(), &format!("{path}?{query}")).await.unwrap();
+                assert_eq!((answer.status, answer.header("content-type")), (400, Some("application/problem+json")), "{path}?{query} {answer:?}");
+                assert!(!answer.body.contains("hunter2"));
+            }
+        }
+        let answer = http::get(nginx.addr(), "/api/v1/rooms?q=token&cursor=x").await.unwrap();
+        assert_eq!(answer.status, if round == 0 { 200 } else { 503 }, "others pass: {answer:?}");
+        upstream.take();
+    }
+    // The access log is written each second.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let access = std::fs::read_to_string(folder.path().join("logs/access.log")).unwrap();
+    let errors = std::fs::read_to_string(&nginx.service().spec().log).unwrap();
+    assert!(access.contains("\"status\":400") && errors.contains("connect() failed"), "{access}{errors}");
+    assert!(!access.contains("hunter2") && !errors.contains("hunter2"), "{access}{errors}");
+}
+
 #[tokio::test]
 async fn the_web_app_is_kept_by_its_hashes_and_admin_paths_are_hidden() {
     let folder = tempfile::tempdir().unwrap();

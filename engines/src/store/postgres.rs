@@ -166,14 +166,15 @@ impl PostgresStore {
         Lease::new(self.calls.acquire().await?).begin("begin isolation level repeatable read read only").await
     }
 
-    /// For a change. Each statement sees what was committed before it, so it sees everything that a lock taken before it protects.
+    /// For a change. Each statement sees what was committed before it, so it sees everything that a lock taken before it protects. Whether the database takes
+    /// changes is its operator's to say (`default_transaction_read_only`), so it is not asked for.
     async fn write(&self) -> Result<Lease, sqlx::Error> {
-        Lease::new(self.calls.acquire().await?).begin("begin isolation level read committed read write").await
+        Lease::new(self.calls.acquire().await?).begin("begin isolation level read committed").await
     }
 
     /// For a change with many rows.
     async fn write_batch(&self) -> Result<Lease, sqlx::Error> {
-        Lease::new(self.batches.acquire().await?).begin("begin isolation level read committed read write").await
+        Lease::new(self.batches.acquire().await?).begin("begin isolation level read committed").await
     }
 
     /// A call with the usual deadline.

@@ -62,6 +62,8 @@ pub enum MembershipChange {
     Changed(Membership),
     /// It was so already.
     Unchanged,
+    /// The room has as many members as it may have.
+    Full,
     NoRoom,
 }
 
@@ -100,8 +102,8 @@ pub trait Members: Send + Sync + std::fmt::Debug {
     /// All memberships of a person.
     async fn memberships(&self, user: UserId) -> Result<Vec<Membership>, StoreUnavailable>;
 
-    /// Writes the event `joined` into the outbox. Whether they may is the caller's to judge.
-    async fn join(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable>;
+    /// Writes the event `joined` into the outbox, unless the room has `members_max` members or more. Whether they may is else the caller's to judge.
+    async fn join(&self, room: RoomId, user: UserId, members_max: u64, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable>;
 
     /// Writes the event `left` into the outbox.
     async fn leave(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable>;

@@ -57,6 +57,7 @@ macro_rules! whole_contract {
                 a_public_name_that_many_want_at_once_is_given_to_one,
                 joining_and_leaving_are_idempotent_and_leave_their_events_in_order,
                 many_joins_at_once_get_one_version_each,
+                a_room_takes_so_many_members_however_many_come_at_once,
                 imported_members_count_and_have_no_event,
                 members_are_paged_in_both_directions,
                 my_rooms_come_newest_activity_first,

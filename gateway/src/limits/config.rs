@@ -14,8 +14,11 @@ pub struct LimitsConfig {
     pub votes: Rate,
     pub reads: Rate,
     pub rooms_created: Rate,
+    pub joins: Rate,
     pub connects: Rate,
     pub sign_ins: Rate,
+    /// One password on many accounts is none of the other limits' business. Far above what an office behind one address does on a Monday morning.
+    pub sign_ins_address: Rate,
     pub sign_ins_account: Rate,
     pub sockets_per_user: u32,
     pub sockets_per_address: u32,
@@ -35,8 +38,10 @@ impl Default for LimitsConfig {
             votes: Rate::new(5, SECOND, 20),
             reads: Rate::new(5, SECOND, 20),
             rooms_created: Rate::new(20, DAY, 20),
+            joins: Rate::new(60, MINUTE, 200),
             connects: Rate::new(5, SECOND, 20),
             sign_ins: Rate::new(30, MINUTE, 5),
+            sign_ins_address: Rate::new(60, MINUTE, 200),
             sign_ins_account: Rate::new(10, MINUTE, 30),
             sockets_per_user: 10,
             sockets_per_address: 200,
@@ -55,11 +60,17 @@ impl LimitsConfig {
             votes: env.parse("PARLEY_LIMIT_VOTES", defaults.votes, "votes of one person"),
             reads: env.parse("PARLEY_LIMIT_READS", defaults.reads, "subscribes and pages of history of one person"),
             rooms_created: env.parse("PARLEY_LIMIT_ROOMS", defaults.rooms_created, "rooms that one person makes"),
+            joins: env.parse("PARLEY_LIMIT_JOINS", defaults.joins, "rooms that one person joins; joining again what was left counts"),
             connects: env.parse("PARLEY_LIMIT_CONNECTS", defaults.connects, "sockets that one address opens"),
             sign_ins: env.parse(
                 "PARLEY_LIMIT_SIGN_INS",
                 defaults.sign_ins,
                 "tries to sign in to one account from one address; after four times the burst fifteen times slower, then again",
+            ),
+            sign_ins_address: env.parse(
+                "PARLEY_LIMIT_SIGN_INS_ADDRESS",
+                defaults.sign_ins_address,
+                "tries to sign in from one address to whatever accounts; whoever shares the address shares them",
             ),
             sign_ins_account: env.parse(
                 "PARLEY_LIMIT_SIGN_INS_ACCOUNT",
@@ -88,10 +99,12 @@ impl LimitsConfig {
             What::Votes => self.votes,
             What::Reads => self.reads,
             What::RoomsCreated => self.rooms_created,
+            What::Joins => self.joins,
             What::Connects => self.connects,
             What::SignIns => self.sign_ins,
             What::SignInsMany => self.sign_ins.slower(15, 4),
             What::SignInsVeryMany => self.sign_ins.slower(225, 16),
+            What::SignInsAddress => self.sign_ins_address,
             What::SignInsAccount => self.sign_ins_account,
         }
     }

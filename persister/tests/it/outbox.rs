@@ -45,7 +45,7 @@ async fn events_arrive_in_the_log_in_commit_order_exactly_once() {
     running.persister.status().ready().await;
     make_room(&world, 1).await;
     make_room(&world, 2).await;
-    let joins = (2..42).map(|number| world.store.join(room(1 + (number % 2) as u8), user(number), UnixMillis(2)));
+    let joins = (2..42).map(|number| world.store.join(room(1 + (number % 2) as u8), user(number), u64::MAX, UnixMillis(2)));
     for joined in futures::future::join_all(joins).await {
         assert!(matches!(joined.unwrap(), MembershipChange::Changed(_)));
     }
@@ -74,7 +74,7 @@ async fn two_persisters_give_each_event_one_line_in_order() {
     second.persister.status().ready().await;
     make_room(&world, 1).await;
     for number in 2..52 {
-        world.store.join(room(1), user(number), UnixMillis(2)).await.unwrap();
+        world.store.join(room(1), user(number), u64::MAX, UnixMillis(2)).await.unwrap();
     }
     emptied(&world).await;
     let state = world.caught_up().await;
@@ -90,7 +90,7 @@ async fn two_persisters_give_each_event_one_line_in_order() {
 async fn what_was_changed_while_nobody_persisted_arrives_later() {
     let world = World::new().await;
     make_room(&world, 1).await;
-    world.store.join(room(1), user(2), UnixMillis(2)).await.unwrap();
+    world.store.join(room(1), user(2), u64::MAX, UnixMillis(2)).await.unwrap();
     let running = world.start();
     emptied(&world).await;
     assert_eq!(versions_in_log(&world, 1).await, [1, 2]);

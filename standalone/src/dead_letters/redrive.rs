@@ -22,6 +22,7 @@ use crate::{
     config::Config,
     engines::{self, Engines},
     running::Running,
+    stdout,
 };
 
 /// How long the store may take to get what was appended: a persister may just be starting.
@@ -62,7 +63,7 @@ pub(crate) async fn redrive(config: Config, id: Option<LetterId>) -> anyhow::Res
 async fn redrive_one(running: &Running, id: LetterId) -> anyhow::Result<()> {
     let letter = find(&*running.engines.store, id).await?;
     if let Some(to) = letter.redriven {
-        println!("{id} was driven once more already: it lies at {}:{to}", id.partition);
+        stdout::tell(format_args!("{id} was driven once more already: it lies at {}:{to}", id.partition));
         return Ok(());
     }
     match drive(running, &letter).await.with_context(|| id.to_string())? {
@@ -88,14 +89,14 @@ async fn redrive_all(running: &Running) -> anyhow::Result<()> {
             Outcome::Unreadable(_) => unreadable += 1,
             outcome => {
                 if let Err(again) = say(id, outcome) {
-                    println!("{again}");
+                    stdout::tell(again);
                     refused += 1;
                 }
             }
         }
     }
     if unreadable > 0 {
-        println!("{unreadable} can't be driven once more: no reader can read them");
+        stdout::tell(format_args!("{unreadable} can't be driven once more: no reader can read them"));
     }
     ensure!(refused == 0, "the database refused {refused} again: `parley dead-letters list` says why");
     Ok(())
@@ -104,8 +105,8 @@ async fn redrive_all(running: &Running) -> anyhow::Result<()> {
 fn say(id: LetterId, outcome: Outcome) -> anyhow::Result<()> {
     let partition = id.partition;
     match outcome {
-        Outcome::Stored(to) => println!("{id} is stored: it lies at {partition}:{to}"),
-        Outcome::Decided(to) => println!("{id} needs nothing: the store has it, or something newer, at {partition}:{to}"),
+        Outcome::Stored(to) => stdout::tell(format_args!("{id} is stored: it lies at {partition}:{to}")),
+        Outcome::Decided(to) => stdout::tell(format_args!("{id} needs nothing: the store has it, or something newer, at {partition}:{to}")),
         Outcome::RefusedAgain(to, reason) => bail!("{id} was refused again, as {partition}:{to}: {}", reason.escape_debug()),
         Outcome::Unreadable(reason) => bail!("{id} can't be driven once more: {reason}"),
     }

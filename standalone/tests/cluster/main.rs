@@ -15,6 +15,7 @@ mod disk;
 mod frames;
 mod kills;
 mod operators;
+mod poison;
 mod proof;
 #[path = "../it/raw.rs"]
 mod raw;
@@ -71,6 +72,8 @@ fn main() -> ExitCode {
         rolling::every_process_is_replaced_while_people_talk,
         operators::what_postgres_refused_is_driven_once_more,
         operators::a_store_that_is_rebuilt_from_kafka_is_the_same_row_for_row,
+        poison::what_is_no_record_is_a_dead_letter_with_its_reason_and_everybody_goes_on,
+        poison::what_is_said_in_a_room_that_the_store_does_not_have_is_kept_and_nobody_reads_it,
         shared::a_limit_is_one_over_both_gateways,
         shared::a_killed_gateway_leaves_no_ghosts,
         proof::a_difference_is_found,
@@ -107,8 +110,7 @@ fn main() -> ExitCode {
         };
     }
     frames::broken_frames!(through_nginx);
-    // Each of these has a cluster of its own.
-    macro_rules! apart {
+    macro_rules! on_a_cluster_of_its_own {
         ($($room:ident :: $name:ident,)*) => {
             $({
                 let runtime = Arc::clone(&runtime);
@@ -119,7 +121,8 @@ fn main() -> ExitCode {
             })*
         };
     }
-    apart! {
+    on_a_cluster_of_its_own! {
+        poison::a_newer_record_stops_its_partition_with_an_alarm_and_nothing_is_skipped,
         brokers::one_of_three_is_lost,
         disk::it_is_full_for_a_while,
         chaos::everything_is_killed_once_while_people_use_it,

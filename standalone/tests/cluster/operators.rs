@@ -24,7 +24,7 @@ const TABLES: [&str; 11] =
     ["rooms", "members", "room_positions", "messages", "votes", "tallies", "reactions", "read_marks", "dead_letters", "partitions", "accounts"];
 
 /// Runs `parley` with the cluster's settings; what it printed.
-fn parley(world: &World, arguments: &[&str]) -> String {
+pub(crate) fn parley(world: &World, arguments: &[&str]) -> String {
     let product = world.cluster.product();
     let mut command = Command::new(&product.program);
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("PARLEY_")) {

@@ -92,6 +92,60 @@ pub(crate) async fn retries_through_several_gateways_give_one_message(mut setup:
     assert_eq!(texts, ["once", "last"]);
 }
 
+/// Five sockets at each of two gateways, a hundred copies each, none waiting for any other; half of them say that they are retries.
+pub(crate) async fn a_thousand_copies_at_once_over_two_gateways_are_one_message(mut setup: impl Setup) {
+    let urls = [setup.url(), setup.second_url().await];
+    let (ada, bo) = (Person::sign_up(&setup.url(), "ada").await, Person::sign_up(&setup.url(), "bo").await);
+    let room = ada.create_room("general").await;
+    bo.join(room).await;
+    let mut bystander = bo.at(&urls[1]).connect().await;
+    bystander.subscribe(room).await;
+    let mut sockets = Vec::new();
+    for number in 0..10 {
+        let mut socket = ada.at(&urls[number % 2]).connect().await;
+        socket.subscribe(room).await;
+        sockets.push(socket);
+    }
+    let (cid, base) = (Cid(Uuid::new_v4()), sockets[0].base(room));
+    let copies = sockets.into_iter().map(|mut socket| async move {
+        let mut references = Vec::new();
+        for number in 0..100 {
+            let reference = socket.reference();
+            socket.write(&ClientFrame::Send { reference, room, cid, base, body: "once".to_owned(), retry: number % 2 == 1 }).await;
+            references.push(reference);
+        }
+        let mut answers = Vec::new();
+        for reference in references {
+            answers.push(socket.answer(reference).await);
+        }
+        (socket, answers)
+    });
+    let (mut ids, mut unknown) = (std::collections::HashSet::new(), 0);
+    let mut sockets = Vec::new();
+    for (socket, answers) in futures::future::join_all(copies).await {
+        for answer in answers {
+            match answer {
+                Answer::Ack { id, .. } => drop(ids.insert(id)),
+                // It took too long to find out, which is said, and is no no.
+                Answer::Unknown => unknown += 1,
+                refused @ Answer::Rejected { .. } => panic!("{refused:?}"),
+            }
+        }
+        sockets.push(socket);
+    }
+    println!("{unknown} of a thousand answers were unknown");
+    assert_eq!(ids.len(), 1, "every ack is of the same message");
+    assert!(unknown < 1_000);
+    assert!(matches!(bystander.send(room, "last").await, Answer::Ack { .. }));
+    let mut places = std::collections::HashSet::new();
+    for socket in sockets.iter_mut().chain([&mut bystander]) {
+        assert_eq!(socket.until(room, 2).await, ["once", "last"]);
+        places.extend(socket.views[&room].rows.values().filter(|item| item.body == "once").map(|item| (item.position, item.id)));
+    }
+    assert_eq!(places.len(), 1, "everybody sees it at one place: {places:?}");
+    assert_eq!(bo.everything(room).await, ["once", "last"]);
+}
+
 pub(crate) async fn a_discarded_message_never_appears_and_a_sent_one_can_not_be_discarded(setup: impl Setup) {
     let ada = Person::sign_up(&setup.url(), "ada").await;
     let room = ada.create_room("general").await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use parley_proto::{RoomId, limits::SOCKET_MESSAGE_BYTES, wire::ServerFrame};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::{self, client::IntoClientRequest, http::HeaderValue};
 
 use crate::{
     client::{Person, Socket},
@@ -21,6 +22,7 @@ macro_rules! broken_frames {
             the_limit_is_exact_and_may_come_byte_by_byte,
             json_that_is_none_is_refused_with_its_path_and_the_third_time_closes,
             who_is_gone_in_the_middle_of_a_frame_leaves_nothing,
+            a_foreign_origin_is_refused_at_the_upgrade,
             a_message_that_is_never_whole_is_closed_with_1008_and_a_slow_one_is_not,
         }
     };
@@ -189,6 +191,51 @@ pub(crate) async fn who_is_gone_in_the_middle_of_a_frame_leaves_nothing(url: &st
     }
     // One that only waits costs nobody anything meanwhile.
     assert!(half_open.stays(Duration::from_millis(200)).await);
+    bystander.goes_on().await;
+}
+
+/// The status of an upgrade with a good cookie and these origins.
+async fn upgrade_from(person: &Person, origins: &[&str]) -> u16 {
+    let mut request = format!("{}/api/v1/socket", person.url.replacen("http", "ws", 1)).into_client_request().unwrap();
+    let cookie = format!("parley_access={}", person.access_token);
+    request.headers_mut().insert("cookie", HeaderValue::from_str(&cookie).unwrap());
+    for origin in origins {
+        request.headers_mut().append("origin", HeaderValue::from_str(origin).unwrap());
+    }
+    match tokio_tungstenite::connect_async(request).await {
+        Ok((_, answer)) => answer.status().as_u16(),
+        Err(tungstenite::Error::Http(answer)) => answer.status().as_u16(),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+pub(crate) async fn a_foreign_origin_is_refused_at_the_upgrade(url: &str) {
+    let (ada, bo) = (Person::sign_up(url, "ada").await, Person::sign_up(url, "bo").await);
+    let mut bystander = Bystander::watch(&bo).await;
+    let host = url.strip_prefix("http://").unwrap();
+    let (name, port) = host.split_once(':').unwrap();
+    let foreign = [
+        "https://evil.example".to_owned(),
+        "null".to_owned(),
+        String::new(),
+        format!("https://{host}"),
+        format!("{url}/"),
+        format!("{url}.evil.example"),
+        format!("http://{name}.evil.example:{port}"),
+        format!("http://evil{host}"),
+        format!("http://user@{host}"),
+        format!("http://{name}"),
+        format!("http://{name}:1"),
+        format!("HTTP://{host}"),
+        format!("{url}, {url}"),
+    ];
+    for origin in &foreign {
+        assert_eq!(upgrade_from(&ada, &[origin]).await, 403, "{origin:?}");
+    }
+    assert_eq!(upgrade_from(&ada, &[]).await, 403, "a cookie without an origin");
+    assert_eq!(upgrade_from(&ada, &[url, "https://evil.example"]).await, 403, "two of them");
+    bystander.goes_on().await;
+    assert_eq!(upgrade_from(&ada, &[url]).await, 101, "its own");
     bystander.goes_on().await;
 }
 

@@ -265,3 +265,36 @@ async fn whoever_guesses_a_password_waits_and_its_owner_elsewhere_does_not() {
     let (_, told) = try_while(&["overloaded"], &node.url, owner, name, "correct horse battery").await;
     assert_eq!(told, "", "its owner, elsewhere, is in");
 }
+
+/// One password, one account after the other.
+#[tokio::test]
+async fn one_password_on_many_accounts_waits_at_whatever_gateway_and_nobody_elsewhere_does() {
+    const GUESS: &str = "correct horse battery";
+    let mut node = Node::with_limits(LimitsConfig { sign_ins_address: Rate::new(1, SLOW, 12), ..LimitsConfig::default() }).await;
+    let second = node.add_gateway("gateway-2").await;
+    let ada = Person::sign_up(&node.url, "ada").await;
+    let (sprayer, owner) = (Ipv4Addr::new(127, 6, 6, 6), Ipv4Addr::new(127, 1, 2, 3));
+    let http = reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(sprayer)).build().unwrap();
+    let guess = async |url: &str, user_name: &str| -> (u16, serde_json::Value) {
+        let body = json!({"user_name": user_name, "password": GUESS, "session": "token"});
+        let answer = http.post(format!("{url}/api/v1/auth/sign-in")).json(&body).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap())
+    };
+    let gateways = [node.url.clone(), second];
+    for number in 0..12 {
+        let (status, problem) = guess(&gateways[number % 2], &format!("account-{number}")).await;
+        // A machine with other tests to run may be too busy to look at the password now and then; it was a try all the same.
+        assert!([401, 503].contains(&status), "{number}: {problem}");
+    }
+    for url in &gateways {
+        // Also where the password is right.
+        for user_name in ["yet-another", &ada.user_name] {
+            let (status, problem) = guess(url, user_name).await;
+            assert_eq!((status, &problem["code"]), (429, &json!("rate_limited")), "{user_name}: {problem}");
+            assert!(problem["retry_after_ms"].as_u64().unwrap() > 500_000, "{problem}");
+        }
+    }
+    let (_, told) = try_while(&["overloaded"], &gateways[1], owner, &ada.user_name, GUESS).await;
+    assert_eq!(told, "", "elsewhere the same account is let in");
+    assert_eq!(ada.get("/me").await.0, 200, "who is in stays in");
+}

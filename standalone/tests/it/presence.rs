@@ -132,12 +132,12 @@ async fn a_room_of_two_hundred_has_a_number_and_no_list() {
         };
         node.store.create_account(&account).await.unwrap();
         if number < 197 {
-            node.store.join(room, account.id, UnixMillis(0)).await.unwrap();
+            node.store.join(room, account.id, u64::MAX, UnixMillis(0)).await.unwrap();
         }
     }
     let (mut here, _there) = (in_room(&ada, room).await, bo.connect().await);
     told(&mut here, room, 2, sorted(vec![a, b])).await;
-    node.store.join(room, UserId(Uuid::from_u128(198)), UnixMillis(0)).await.unwrap();
+    node.store.join(room, UserId(Uuid::from_u128(198)), u64::MAX, UnixMillis(0)).await.unwrap();
     // At another gateway, which has not seen the room when it was smaller.
     let mut node = node;
     let second = node.add_gateway("gateway-2").await;

@@ -3,6 +3,8 @@
 use std::{collections::HashMap, time::Duration};
 
 use parley_proto::{Cid, Cursor, RoomId};
+use rustix::process::Signal;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
@@ -115,4 +117,62 @@ async fn lines_that_can_not_be_logged_cost_nobody_anything() {
     assert!(matches!(a.send(room, "heard").await, Answer::Ack { .. }));
     assert_eq!(b.until(room, 1).await, ["heard"]);
     assert_eq!(ada.everything(room).await, ["heard"]);
+}
+
+/// An operator who sends it twice wants it gone now. What was acked is in the log, and stored at the next start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_sigterm_ends_it_at_once_and_nothing_acked_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut parley = Parley::start(folder.path());
+    let (ada, bo) = (Person::sign_up(&parley.url, "ada").await, Person::sign_up(&parley.url, "bo").await);
+    let room = ada.create_room("general").await;
+    bo.join(room).await;
+    let mut listener = bo.connect().await;
+    listener.subscribe(room).await;
+    let mut talkers = Vec::new();
+    for name in ["a", "b"] {
+        let mut socket = ada.connect().await;
+        socket.subscribe(room).await;
+        talkers.push(tokio::spawn(async move {
+            let mut acked = Vec::new();
+            for number in 0.. {
+                let text = format!("{name}{number}");
+                match socket.send(room, &text).await {
+                    Answer::Ack { .. } => acked.push(text),
+                    _ if socket.closed.is_some() => break,
+                    _ => {}
+                }
+            }
+            acked
+        }));
+    }
+    // Somebody whose request is never whole: the drain would wait for it.
+    let mut held = std::net::TcpStream::connect(parley.url.strip_prefix("http://").unwrap()).unwrap();
+    std::io::Write::write_all(&mut held, b"POST /api/v1/auth/sign-in HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{")
+        .unwrap();
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    parley.signal(Signal::TERM);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    parley.signal(Signal::TERM);
+    let asked = Instant::now();
+    let status = tokio::task::block_in_place(|| parley.ended());
+    println!("gone {} ms after the second SIGTERM, with {status}", asked.elapsed().as_millis());
+    assert_eq!(status.code(), Some(1), "it says that it did not end as it should");
+    let mut acked = Vec::new();
+    for talker in talkers {
+        acked.extend(talker.await.unwrap());
+    }
+    assert!(!acked.is_empty());
+    let seen = listener.views[&room].texts();
+
+    parley.start_again();
+    let stored = bo.at(&parley.url).everything(room).await;
+    assert!(acked.iter().all(|text| stored.iter().filter(|stored| *stored == text).count() == 1), "{} acked, {} stored", acked.len(), stored.len());
+    let mut once = stored.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert_eq!(once.len(), stored.len(), "nothing is there twice");
+    assert_eq!(seen, stored[..seen.len()], "what a bystander saw is what is stored, in this order");
+    let mut listener = bo.resume(listener).await;
+    assert_eq!(listener.until(room, stored.len()).await, stored);
 }

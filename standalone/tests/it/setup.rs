@@ -33,6 +33,7 @@ macro_rules! conversations {
             two_people_talk_and_both_see_the_same_order,
             one_connection_s_messages_stand_in_the_order_in_which_it_sent_them,
             retries_through_several_gateways_give_one_message,
+            a_thousand_copies_at_once_over_two_gateways_are_one_message,
             a_discarded_message_never_appears_and_a_sent_one_can_not_be_discarded,
             a_send_that_can_not_be_is_refused_before_the_log,
             who_comes_back_gets_what_was_missed_once_whatever_the_tier,

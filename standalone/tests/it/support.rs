@@ -1,6 +1,7 @@
 //! The real binary on a folder of its own, which a test can kill and start again at the same address.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -33,6 +34,11 @@ impl Parley {
     /// The same with these settings.
     pub(crate) fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
         Self::spawn(folder, command(folder).envs(settings.iter().copied()))
+    }
+
+    /// The same, with its log lines in this file.
+    pub(crate) fn start_logged(folder: &Path, settings: &[(&str, &str)], log: &Path) -> Self {
+        Self::spawn(folder, command(folder).envs(settings.iter().copied()).stderr(File::create(log).unwrap()))
     }
 
     /// What [`command`] made of the folder, with more settings.
@@ -74,7 +80,7 @@ impl Parley {
         line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }

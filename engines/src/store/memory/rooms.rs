@@ -77,11 +77,14 @@ impl Tables {
         self.room(id).map_or(RoomCreated::NameTaken, RoomCreated::Created)
     }
 
-    fn change_membership(&mut self, id: RoomId, user: UserId, role: Option<Role>, now: UnixMillis) -> MembershipChange {
+    fn change_membership(&mut self, id: RoomId, user: UserId, role: Option<Role>, members_max: u64, now: UnixMillis) -> MembershipChange {
         let Some(room) = self.room(id) else { return MembershipChange::NoRoom };
         let before = self.member(id, user);
         if before.is_some() == role.is_some() {
             return MembershipChange::Unchanged;
+        }
+        if role.is_some() && room.members >= members_max {
+            return MembershipChange::Full;
         }
         let joined_at = before.map_or(now, |membership| membership.joined_at);
         let event = if role.is_some() { EventName::Joined } else { EventName::Left };
@@ -144,12 +147,12 @@ impl Members for MemoryStore {
         self.call(|tables| tables.rooms.keys().filter_map(|room| tables.member(*room, user)).collect()).await
     }
 
-    async fn join(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(|tables| tables.change_membership(room, user, Some(Role::Member), now)).await
+    async fn join(&self, room: RoomId, user: UserId, members_max: u64, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
+        self.call(|tables| tables.change_membership(room, user, Some(Role::Member), members_max, now)).await
     }
 
     async fn leave(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(|tables| tables.change_membership(room, user, None, now)).await
+        self.call(|tables| tables.change_membership(room, user, None, u64::MAX, now)).await
     }
 
     async fn import_members(&self, id: RoomId, users: &[UserId], now: UnixMillis) -> Result<(), StoreUnavailable> {

@@ -44,12 +44,12 @@ impl Members for PostgresStore {
         .await
     }
 
-    async fn join(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(self.change_membership(room, user, Some(Role::Member), now)).await
+    async fn join(&self, room: RoomId, user: UserId, members_max: u64, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
+        self.call(self.change_membership(room, user, Some(Role::Member), members_max, now)).await
     }
 
     async fn leave(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(self.change_membership(room, user, None, now)).await
+        self.call(self.change_membership(room, user, None, u64::MAX, now)).await
     }
 
     async fn import_members(&self, room: RoomId, users: &[UserId], now: UnixMillis) -> Result<(), StoreUnavailable> {
@@ -108,7 +108,14 @@ impl Members for PostgresStore {
 
 impl PostgresStore {
     /// Makes the person a member with this role, or no member.
-    async fn change_membership(&self, id: RoomId, user: UserId, role: Option<Role>, now: UnixMillis) -> Result<MembershipChange, sqlx::Error> {
+    async fn change_membership(
+        &self,
+        id: RoomId,
+        user: UserId,
+        role: Option<Role>,
+        members_max: u64,
+        now: UnixMillis,
+    ) -> Result<MembershipChange, sqlx::Error> {
         let mut tx = self.write().await?;
         let Some(room) = roster::lock_room(&mut tx, id).await? else {
             tx.rollback().await?;
@@ -118,6 +125,10 @@ impl PostgresStore {
         if before.is_some() == role.is_some() {
             tx.rollback().await?;
             return Ok(MembershipChange::Unchanged);
+        }
+        if role.is_some() && room.members >= members_max {
+            tx.rollback().await?;
+            return Ok(MembershipChange::Full);
         }
         let event = roster::member_event(
             if role.is_some() { EventName::Joined } else { EventName::Left },

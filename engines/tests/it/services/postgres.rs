@@ -45,9 +45,14 @@ impl PostgresServer {
 }
 
 impl PostgresServer {
+    /// Somebody who may do everything.
+    pub(crate) async fn admin(&self) -> PgConnection {
+        connect(&format!("postgres://postgres@{}/postgres", self.server.addr())).await
+    }
+
     /// The URL of a database without an encoding.
     pub(crate) async fn database_of_bytes(&self) -> String {
-        let mut admin = connect(&format!("postgres://postgres@{}/postgres", self.server.addr())).await;
+        let mut admin = self.admin().await;
         let name = format!("bytes_{}", Uuid::new_v4().simple());
         let create = format!("create database {name} owner parley encoding 'SQL_ASCII' locale 'C' template template0");
         sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.unwrap();

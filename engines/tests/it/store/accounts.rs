@@ -181,7 +181,7 @@ pub(super) async fn a_version_grows_with_each_right_that_ends(store: AnyStore) {
     store.create_room(&room).await.unwrap();
     let version = async || store.rights_versions(&[user(1), user(9)]).await.unwrap();
     let start = version().await[0].1;
-    store.join(id, user(1), NOW).await.unwrap();
+    store.join(id, user(1), u64::MAX, NOW).await.unwrap();
     assert_eq!(version().await, [(user(1), start)], "nothing ended, and nobody is no person");
     store.leave(id, user(1), NOW).await.unwrap();
     assert_eq!(version().await, [(user(1), start + 1)]);

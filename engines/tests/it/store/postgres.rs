@@ -1,6 +1,7 @@
 //! What only Postgres promises: several processes on one database, and a server that other hands stop.
 
 mod faults;
+mod not_now;
 mod plans;
 mod schema;
 

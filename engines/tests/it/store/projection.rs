@@ -174,7 +174,7 @@ pub(super) async fn who_joins_has_nothing_unread(store: AnyStore) {
     for _ in 0..4 {
         append(&store, [&message(made.id, user(1), "x")]).await;
     }
-    store.join(made.id, user(2), UnixMillis(5)).await.unwrap();
+    store.join(made.id, user(2), u64::MAX, UnixMillis(5)).await.unwrap();
     append(&store, [&oldest_event(&store).await, &message(made.id, user(1), "x")]).await;
     assert_eq!(store.read_marks(user(2), &[made.id]).await.unwrap(), [(made.id, 4)]);
     assert_eq!(store.read_marks(user(1), &[made.id]).await.unwrap(), [(made.id, 0)]);
@@ -188,7 +188,7 @@ async fn oldest_event(store: &AnyStore) -> Record {
 
 pub(super) async fn an_event_that_arrived_leaves_the_outbox(store: AnyStore) {
     let made = create(&store, &new_room(1, "a", Visibility::Public)).await;
-    store.join(made.id, user(2), UnixMillis(5)).await.unwrap();
+    store.join(made.id, user(2), u64::MAX, UnixMillis(5)).await.unwrap();
     let event = oldest_event(&store).await;
     append(&store, [&event]).await;
     assert_eq!(store.outbox_partitions().await.unwrap(), [P]);

@@ -49,9 +49,9 @@ pub(super) async fn a_public_name_that_many_want_at_once_is_given_to_one(store: 
 
 pub(super) async fn joining_and_leaving_are_idempotent_and_leave_their_events_in_order(store: AnyStore) {
     let id = create(&store, &new_room(1, "a", Visibility::Public)).await.id;
-    let MembershipChange::Changed(joined) = store.join(id, user(2), UnixMillis(7)).await.unwrap() else { panic!("joins") };
+    let MembershipChange::Changed(joined) = store.join(id, user(2), u64::MAX, UnixMillis(7)).await.unwrap() else { panic!("joins") };
     assert_eq!((joined.role, joined.joined_at, joined.version), (Role::Member, UnixMillis(7), 2));
-    assert_eq!(store.join(id, user(2), UnixMillis(8)).await.unwrap(), MembershipChange::Unchanged);
+    assert_eq!(store.join(id, user(2), u64::MAX, UnixMillis(8)).await.unwrap(), MembershipChange::Unchanged);
     assert_eq!(store.membership(id, user(2)).await.unwrap(), Some(joined));
     assert_eq!(store.room(id).await.unwrap().unwrap().members, 2);
     assert!(matches!(store.leave(id, user(2), UnixMillis(9)).await.unwrap(), MembershipChange::Changed(_)));
@@ -59,9 +59,9 @@ pub(super) async fn joining_and_leaving_are_idempotent_and_leave_their_events_in
     assert_eq!(store.membership(id, user(2)).await.unwrap(), None);
     assert_eq!(store.memberships(user(2)).await.unwrap(), []);
     assert_eq!(store.room(id).await.unwrap().unwrap().members, 1);
-    assert!(matches!(store.join(id, user(2), UnixMillis(10)).await.unwrap(), MembershipChange::Changed(_)));
+    assert!(matches!(store.join(id, user(2), u64::MAX, UnixMillis(10)).await.unwrap(), MembershipChange::Changed(_)));
     assert_eq!(store.memberships(user(2)).await.unwrap().len(), 1);
-    assert_eq!(store.join(room(9), user(2), UnixMillis(7)).await.unwrap(), MembershipChange::NoRoom);
+    assert_eq!(store.join(room(9), user(2), u64::MAX, UnixMillis(7)).await.unwrap(), MembershipChange::NoRoom);
     assert_eq!(store.leave(room(9), user(2), UnixMillis(7)).await.unwrap(), MembershipChange::NoRoom);
     let said: Vec<_> = events(&store).await.iter().map(|event| (event.event, event.version, event.member.as_ref().and_then(|member| member.role))).collect();
     assert_eq!(
@@ -77,13 +77,25 @@ pub(super) async fn joining_and_leaving_are_idempotent_and_leave_their_events_in
 
 pub(super) async fn many_joins_at_once_get_one_version_each(store: AnyStore) {
     let id = create(&store, &new_room(1, "a", Visibility::Public)).await.id;
-    let joins = (2..52).map(|number| store.join(id, user(number), UnixMillis(1)));
+    let joins = (2..52).map(|number| store.join(id, user(number), u64::MAX, UnixMillis(1)));
     for joined in futures::future::join_all(joins).await {
         assert!(matches!(joined.unwrap(), MembershipChange::Changed(_)));
     }
     let versions: Vec<_> = events(&store).await.iter().map(|event| event.version).collect();
     assert_eq!(versions, (1..=51).collect::<Vec<_>>(), "the outbox's order is the order of commits");
     assert_eq!(store.room(id).await.unwrap().unwrap().members, 51);
+}
+
+pub(super) async fn a_room_takes_so_many_members_however_many_come_at_once(store: AnyStore) {
+    let id = create(&store, &new_room(1, "a", Visibility::Public)).await.id;
+    let joins = (2..32).map(|number| store.join(id, user(number), 10, UnixMillis(1)));
+    let joined: Vec<_> = futures::future::join_all(joins).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(joined.iter().filter(|joined| matches!(joined, MembershipChange::Changed(_))).count(), 9);
+    assert_eq!(joined.iter().filter(|joined| **joined == MembershipChange::Full).count(), 21);
+    assert_eq!((store.room(id).await.unwrap().unwrap().members, events(&store).await.len()), (10, 10), "who was refused left no event");
+    assert_eq!(store.join(id, user(1), 10, UnixMillis(2)).await.unwrap(), MembershipChange::Unchanged, "who is in is in");
+    assert!(matches!(store.leave(id, user(1), UnixMillis(3)).await.unwrap(), MembershipChange::Changed(_)));
+    assert!(matches!(store.join(id, user(99), 10, UnixMillis(4)).await.unwrap(), MembershipChange::Changed(_)), "a place that is free is free");
 }
 
 pub(super) async fn imported_members_count_and_have_no_event(store: AnyStore) {
@@ -134,7 +146,7 @@ pub(super) async fn the_directory_is_searched_literally_and_case_folded(store: A
         create(&store, &NewRoom { topic: topic.to_owned(), ..new_room(number, name, Visibility::Public) }).await;
     }
     create(&store, &new_room(4, "100% hidden", Visibility::Private)).await;
-    store.join(room(2), user(2), UnixMillis(1)).await.unwrap();
+    store.join(room(2), user(2), u64::MAX, UnixMillis(1)).await.unwrap();
     let search = async |query: &'static str| {
         let page = store.public_rooms(Some(query), &forward(None, 10)).await.unwrap();
         page.items.iter().map(|room| room.name.clone()).collect::<Vec<_>>()

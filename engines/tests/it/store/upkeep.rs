@@ -44,7 +44,7 @@ pub(super) async fn the_roster_is_listed_with_those_who_left_and_written_only_ov
     let now = UnixMillis(5_000);
     for number in 1..4 {
         create(&store, &new_room(number, &format!("room {number}"), Visibility::Private)).await;
-        store.join(room(number), user(2), now).await.unwrap();
+        store.join(room(number), user(2), u64::MAX, now).await.unwrap();
     }
     store.leave(room(2), user(2), now).await.unwrap();
     let (mut rows, mut after) = (Vec::new(), None);
@@ -96,7 +96,7 @@ pub(super) async fn whoever_the_log_names_gets_an_account_without_a_password_onc
     };
     store.import_accounts(std::slice::from_ref(&account)).await.unwrap();
     create(&store, &new_room(1, "a", Visibility::Private)).await;
-    store.join(room(1), user(4), UnixMillis(5)).await.unwrap();
+    store.join(room(1), user(4), u64::MAX, UnixMillis(5)).await.unwrap();
     let first = message(room(1), user(2), "first");
     let (deleted, nobody) = (message(room(1), user(2), "again"), record(Kind::System, room(1), parley_proto::UserId::NIL));
     append(&store, [&first, &deleted, &vote(&first, user(3), 1), &Record { body: Body::Plain(r#"{"event":"x"}"#.to_owned()), ..nobody }]).await;

@@ -1,13 +1,21 @@
 //! What the store could not take: seen, and had once more.
 
-use std::path::Path;
+use std::{
+    io::Read,
+    path::Path,
+    process::{Command, Stdio},
+};
 
+use parley_engines::log::{Appended, LogWriter};
 use parley_proto::{Body, Cid, Cursor, Kind, PartitionId, Record, RoomId, UnixMillis, UserId, codec::encode};
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{NO_MAGIC, append, assert_conserved, database, done, execute, records, run, store_in};
-use crate::{client::Person, support::Parley};
+use super::{NO_MAGIC, append, assert_conserved, database, done, execute, log, records, run, store_in};
+use crate::{
+    client::Person,
+    support::{Parley, command},
+};
 
 async fn say(person: &Person, room: RoomId, body: &str) -> String {
     let (status, answer) = person.post(&format!("/rooms/{room}/messages"), &json!({"cid": Uuid::new_v4(), "body": body})).await;
@@ -172,4 +180,43 @@ async fn what_no_reader_can_read_is_shown_and_not_driven_once_more() {
     for (wrong, code) in [("5:3", 1), ("5", 2), ("five:1", 2)] {
         assert_eq!(run(folder, &["dead-letters", "show", wrong]).0, Some(code), "{wrong}");
     }
+}
+
+/// `parley dead-letters list | head -1`, with more lines than a pipe holds.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_that_has_seen_enough_ends_the_list_without_a_word() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let mut parley = Parley::start(folder);
+    end(&mut parley);
+    let log = log(folder).await;
+    let poison = |number| log.enqueue(PartitionId(5), RoomId::of_partition(PartitionId(5)), format!("no record at all: {number}").into()).unwrap();
+    for receipt in (0..2_000).map(poison).collect::<Vec<_>>() {
+        assert!(matches!(receipt.await, Appended::At(_)));
+    }
+    log.close().await;
+    parley = Parley::start(folder);
+    end(&mut parley);
+    let all = done(folder, &["dead-letters", "list"]);
+    assert!(all.contains("2000 dead letters") && all.len() > 128 * 1024, "{} bytes", all.len());
+    for (arguments, beginning) in
+        [(&["dead-letters", "list"][..], "id"), (&["dead-letters", "show", "5:7"], "dead letter"), (&["check-config", "--example"], "# ")]
+    {
+        let mut child = command(folder).args(arguments).env("PARLEY_LOG", "off").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut read = vec![0; beginning.len()];
+        let mut stdout = child.stdout.take().unwrap();
+        stdout.read_exact(&mut read).unwrap();
+        drop(stdout);
+        assert_eq!(read, beginning.as_bytes());
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!((ended.status.code(), String::from_utf8_lossy(&ended.stderr).as_ref()), (Some(0), ""), "{arguments:?}");
+    }
+    // Nobody reads from the beginning on: what is to be done is done all the same.
+    let migrated = Command::new("sh")
+        .args(["-c", "\"$0\" migrate | :", env!("CARGO_BIN_EXE_parley")])
+        .env("PARLEY_DATA_DIR", folder)
+        .env("PARLEY_LOG", "off")
+        .output()
+        .unwrap();
+    assert!(migrated.status.success() && migrated.stderr.is_empty(), "{migrated:?}");
 }

@@ -76,14 +76,14 @@ async fn connections_that_were_cut_during_a_pause_are_not_noticed() {
     let engine = engine().await;
     let store = engine.store();
     let id = create(&store, &new_room(1, "a", Visibility::Public)).await.id;
-    futures::future::join_all((2..12).map(|number| store.join(id, user(number), UnixMillis(1)))).await;
+    futures::future::join_all((2..12).map(|number| store.join(id, user(number), u64::MAX, UnixMillis(1)))).await;
     append(&store, [&message(id, user(1), "before")]).await;
     sqlx::query("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()")
         .execute(&mut connect(&engine.url).await)
         .await
         .unwrap();
     sleep(Duration::from_millis(1_200)).await;
-    for joined in futures::future::join_all((12..22).map(|number| store.join(id, user(number), UnixMillis(1)))).await {
+    for joined in futures::future::join_all((12..22).map(|number| store.join(id, user(number), u64::MAX, UnixMillis(1)))).await {
         assert!(matches!(joined, Ok(MembershipChange::Changed(_))), "{joined:?}");
     }
     append(&store, [&message(id, user(1), "after")]).await;
@@ -97,7 +97,7 @@ async fn a_call_that_waits_too_long_is_given_up_here_and_on_the_server() {
     let id = create(&store, &new_room(1, "a", Visibility::Public)).await.id;
     let (mut holder, mut admin) = (connect(&engine.url).await, connect(&engine.url).await);
     sqlx::raw_sql("begin; select from rooms for update").execute(&mut holder).await.unwrap();
-    for joined in futures::future::join_all((2..5).map(|number| store.join(id, user(number), UnixMillis(1)))).await {
+    for joined in futures::future::join_all((2..5).map(|number| store.join(id, user(number), u64::MAX, UnixMillis(1)))).await {
         assert!(joined.is_err(), "{joined:?}");
     }
     let all_given_up = async {
@@ -108,7 +108,7 @@ async fn a_call_that_waits_too_long_is_given_up_here_and_on_the_server() {
     timeout(PATIENCE, all_given_up).await.expect("nobody waits on the server for what nobody here waits for");
     sqlx::raw_sql("rollback").execute(&mut holder).await.unwrap();
     assert_eq!(store.room(id).await.unwrap().unwrap().members, 1);
-    assert!(matches!(store.join(id, user(2), UnixMillis(1)).await, Ok(MembershipChange::Changed(_))));
+    assert!(matches!(store.join(id, user(2), u64::MAX, UnixMillis(1)).await, Ok(MembershipChange::Changed(_))));
 }
 
 #[tokio::test]
@@ -170,7 +170,7 @@ async fn a_server_killed_in_mid_traffic_comes_back_and_nothing_is_doubled_or_hal
 }
 
 /// Commits the log as a persister does. Returns how many commits were answered by "unknown".
-async fn persist(store: AnyStore, log: Arc<Vec<Entry>>, piece: usize, progress: watch::Sender<usize>) -> usize {
+pub(super) async fn persist(store: AnyStore, log: Arc<Vec<Entry>>, piece: usize, progress: watch::Sender<usize>) -> usize {
     let (mut done, mut failed) = (0, 0);
     while done < log.len() {
         let end = (done + piece).min(log.len());
@@ -193,10 +193,10 @@ async fn persist(store: AnyStore, log: Arc<Vec<Entry>>, piece: usize, progress: 
 async fn join_until(store: AnyStore, id: RoomId, stored: watch::Receiver<usize>, end: usize) -> (u64, usize) {
     let (mut joined, mut failed) = (0, 0);
     while *stored.borrow() < end {
-        match store.join(id, user(u128::from(joined) + 2), UnixMillis(1)).await {
+        match store.join(id, user(u128::from(joined) + 2), u64::MAX, UnixMillis(1)).await {
             // Unchanged: the answer of an earlier try was lost.
             Ok(MembershipChange::Changed(_) | MembershipChange::Unchanged) => joined += 1,
-            Ok(MembershipChange::NoRoom) => panic!("the room is gone"),
+            Ok(gone @ (MembershipChange::NoRoom | MembershipChange::Full)) => panic!("{gone:?}"),
             Err(_) => {
                 failed += 1;
                 sleep(BETWEEN_TRIES).await;
