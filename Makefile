@@ -31,15 +31,25 @@ cluster: build ## The same on Kafka, Redis, Postgres and NGINX, in the backgroun
 	@$(CLUSTER) up
 
 .PHONY: cluster-demo
-cluster-demo: ## The 200 000 real messages on that cluster, then 100 of their authors send 10 000 more over sockets, through NGINX
+cluster-demo: ## The 200 000 real messages on that cluster, then 100 of their authors say 10 000 of them again and vote 5 000 times over sockets, through NGINX and all gateways
 	@cargo build -q -p parley-standalone -p parley-loadtest
 	@eval "$$($(CLUSTER) env)" && $(PARLEY) seed-demo --talkers 100 --talkers-file .parley/cluster/talkers.json
-	@eval "$$($(CLUSTER) env)" && $(LOADTEST) talk --people .parley/cluster/talkers.json --messages 10000
+	@eval "$$($(CLUSTER) env)" && $(LOADTEST) talk --people .parley/cluster/talkers.json --messages 10000 --votes 5000
 
 .PHONY: cluster-verify
 cluster-verify: ## Compare that cluster's Kafka, Postgres and Redis, record by record and row by row
 	@cargo build -q -p parley-loadtest
 	@eval "$$($(CLUSTER) env)" && $(LOADTEST) verify
+
+.PHONY: chaos
+chaos: ## Kill, hold, cut off and empty parts of a cluster while people use it, then check everything; MINUTES=10, SEED=, RATE=120, BROKERS=1
+	@cargo build -q -p parley-standalone -p parley-loadtest
+	@$(LOADTEST) chaos
+
+.PHONY: chaos-smoke
+chaos-smoke: ## The same in three minutes: each component is killed once
+	@cargo build -q -p parley-standalone -p parley-loadtest
+	@$(LOADTEST) chaos --smoke
 
 .PHONY: cluster-down
 cluster-down: ## Stop that cluster, and nothing else; its data stays
@@ -99,6 +109,26 @@ bench: ## The product beside what the machine could do at best, into docs/benchm
 	@scripts/doctor run
 	cargo build --profile bench -p parley-standalone -p parley-benches
 	$(BENCH) run $(if $(ONLY),--only $(ONLY)) $(if $(SMALL),--small)
+
+.PHONY: screenshots
+screenshots: build ## Every screen in both themes, wide and narrow, to web/screenshots/
+	@scripts/doctor test
+	cd web && npm run screenshots
+
+.PHONY: web-bench
+web-bench: build ## Measure the web app in a room of 100 000 messages, beside an empty page; writes docs/benchmarks-web.md
+	@scripts/doctor test
+	cd web && npm run bench
+
+.PHONY: simulate
+simulate: ## The product's code under SEEDS=1000 seeded schedules of faults, from FIRST=1 on; a failing seed is named and repeats exactly
+	@cargo build -q --workspace --bin simulate
+	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate many --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1)
+
+.PHONY: simulate-bugs
+simulate-bugs: ## The simulation proves itself: bugs put in on purpose, each until it is caught
+	@cargo build -q --workspace --bin simulate
+	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate bugs
 
 .PHONY: clean-data
 clean-data: ## Forget all accounts and messages: remove .parley/

@@ -10,22 +10,25 @@ use std::{
     sync::Arc,
 };
 
+use self::links::Links;
 pub use crate::kafka::Brokers;
 use crate::{
     error::ClusterError,
     files,
     install::off_runtime,
-    kafka::{Kafka, KafkaConfig},
+    kafka::{Door, Kafka, KafkaConfig},
     nginx::{Nginx, NginxConfig},
     ports::PortLease,
     postgres::Postgres,
     product::{Gateway, Persister, Product},
     prometheus::{Prometheus, Target},
+    proxy::Proxy,
     redis::Redis,
     service::Service,
 };
 
 mod layout;
+mod links;
 
 /// Where the product appends.
 const TOPIC: &str = "parley.events.v1";
@@ -48,6 +51,8 @@ pub struct ClusterConfig {
     pub parley_bin: PathBuf,
     /// The built web app.
     pub web_dir: Option<PathBuf>,
+    /// With wires that can be cut ([`Cluster::link`]).
+    pub links: bool,
     /// More settings for the product's processes. Where the engines are and who listens where is decided here, whatever they say.
     pub env: Vec<(String, String)>,
     pub progress: Progress,
@@ -97,6 +102,7 @@ impl ClusterConfig {
             prometheus: false,
             parley_bin: parley_beside_this(),
             web_dir: None,
+            links: false,
             env: Vec::new(),
             progress: Progress::default(),
         }
@@ -122,6 +128,7 @@ pub struct Cluster {
     redis: Redis,
     postgres: Postgres,
     product: Product,
+    links: Links,
     data_dir: PathBuf,
     _lock: File,
 }
@@ -131,10 +138,12 @@ impl Cluster {
     pub async fn start(config: ClusterConfig) -> Result<Self, ClusterError> {
         let data_dir = files::make_folder(&config.data_dir)?;
         let lock = lock(&data_dir)?;
-        let (kafka, redis, postgres) = start_engines(&config, &data_dir).await?;
+        let (mut links, doors) = Links::before_kafka(&config).await?;
+        let (kafka, redis, postgres) = start_engines(&config, &data_dir, doors).await?;
+        links.link_engines(&config, redis.addr(), postgres.addr()).await?;
         let product = product(&config, &data_dir, &kafka, &redis, &postgres)?;
         let mut cluster =
-            Self { nginx: None, gateways: Vec::new(), persisters: Vec::new(), prometheus: None, kafka, redis, postgres, product, data_dir, _lock: lock };
+            Self { nginx: None, gateways: Vec::new(), persisters: Vec::new(), prometheus: None, kafka, redis, postgres, product, links, data_dir, _lock: lock };
         cluster.start_product(&config).await?;
         cluster.start_beside(&config).await?;
         for process in cluster.product_services() {
@@ -153,25 +162,26 @@ impl Cluster {
         config.progress.tell("topic and schema are made");
         for number in 1..=config.persisters {
             let (name, port) = (format!("persister-{number}"), PortLease::take(layout::persister(config, number))?);
-            self.persisters.push(self.product.persister(&self.data_dir.join(&name), &name, port)?);
+            let product = self.product.with(self.links.env(&name));
+            self.persisters.push(product.persister(&self.data_dir.join(&name), &name, port)?);
         }
         for number in 1..=config.gateways {
             let name = format!("gateway-{number}");
             let (addr, admin) = layout::gateway(config, number);
             let ports = [PortLease::take(addr)?, PortLease::take(admin)?];
-            self.gateways.push(self.product.gateway(&self.data_dir.join(&name), &name, ports)?);
+            let product = self.product.with(self.links.env(&name));
+            self.gateways.push(product.gateway(&self.data_dir.join(&name), &name, ports)?);
         }
         Ok(())
     }
 
     async fn start_beside(&mut self, config: &ClusterConfig) -> Result<(), ClusterError> {
         if config.nginx {
-            let nginx = NginxConfig {
-                port: layout::web(config),
-                gateways: self.gateways.iter().map(|gateway| gateway.addr).collect(),
-                web_dir: config.web_dir.clone(),
-                trusted_proxies: Vec::new(),
-            };
+            let mut gateways = Vec::new();
+            for gateway in &self.gateways {
+                gateways.push(self.links.link_gateway(config, gateway.service.name(), gateway.addr).await?);
+            }
+            let nginx = NginxConfig { port: layout::web(config), gateways, web_dir: config.web_dir.clone(), trusted_proxies: Vec::new() };
             let nginx = Nginx::start(&self.data_dir.join("nginx"), &nginx).await?;
             config.progress.serves(nginx.service());
             self.nginx = Some(nginx);
@@ -290,6 +300,17 @@ impl Cluster {
         self.prometheus.as_ref()
     }
 
+    /// Every wire that can be cut, with [`ClusterConfig::links`]: `gateway-1~kafka-1`, `gateway-1~redis`, `persister-1~postgres`, `nginx~gateway-1`.
+    pub fn links(&self) -> &[Proxy] {
+        &self.links.proxies
+    }
+
+    /// One of them, by name.
+    pub fn link(&self, name: &str) -> Result<&Proxy, ClusterError> {
+        let known = || self.links().iter().map(Proxy::name).collect::<Vec<_>>().join(", ");
+        self.links().iter().find(|link| link.name() == name).ok_or_else(|| ClusterError::Unknown { name: name.to_owned(), known: known() })
+    }
+
     /// The settings that every process of the product has; for one more of them, or a command of its operators.
     pub fn product(&self) -> &Product {
         &self.product
@@ -325,8 +346,8 @@ impl Drop for Cluster {
     }
 }
 
-async fn start_engines(config: &ClusterConfig, data_dir: &Path) -> Result<(Kafka, Redis, Postgres), ClusterError> {
-    let kafka = KafkaConfig { brokers: config.brokers, ports: layout::kafka(config) };
+async fn start_engines(config: &ClusterConfig, data_dir: &Path, doors: Vec<Vec<Door>>) -> Result<(Kafka, Redis, Postgres), ClusterError> {
+    let kafka = KafkaConfig { brokers: config.brokers, ports: layout::kafka(config), doors };
     let (redis, postgres) = (data_dir.join("redis"), data_dir.join("postgres"));
     let progress = &config.progress;
     tokio::try_join!(

@@ -34,6 +34,17 @@ pub struct KafkaConfig {
     pub brokers: Brokers,
     /// The clients' and the controller's port of each node; free ones for those that are not given.
     pub ports: Vec<(u16, u16)>,
+    /// More listeners of each node.
+    pub doors: Vec<Vec<Door>>,
+}
+
+/// One more listener of a broker. Who comes through it is told to come to another port from then on, where a proxy may stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// Upper case, digits and `_`.
+    pub name: String,
+    pub port: u16,
+    pub advertised: u16,
 }
 
 /// The sizes that make sense on one machine.
@@ -76,6 +87,7 @@ struct Layout {
     cluster_id: String,
     brokers: Brokers,
     nodes: Vec<NodePorts>,
+    doors: Vec<Vec<Door>>,
 }
 
 impl Kafka {
@@ -88,7 +100,7 @@ impl Kafka {
         })
         .await?;
         let (ports, nodes) = lease(config)?;
-        let layout = Layout { jars, cluster_id: cluster_id(&folder, config.brokers)?, brokers: config.brokers, nodes };
+        let layout = Layout { jars, cluster_id: cluster_id(&folder, config.brokers)?, brokers: config.brokers, nodes, doors: config.doors.clone() };
         let specs = off_runtime(move || {
             std::thread::scope(|scope| {
                 // Each format is a second of Java; side by side they cost little more.
@@ -192,7 +204,7 @@ fn prepare(folder: &Path, node: NodePorts, layout: &Layout) -> Result<ServiceSpe
     let folder = files::make_folder(folder)?;
     let (settings, logging) = (folder.join("server.properties"), folder.join("log4j2.yaml"));
     let data = folder.join("data");
-    files::write(&settings, &properties::of(node, &layout.nodes, &data))?;
+    files::write(&settings, &properties::of(node, &layout.nodes, &data, layout.doors.get(node.id - 1).map_or(&[], Vec::as_slice)))?;
     files::write(&logging, include_str!("kafka/log4j2.yaml"))?;
     let class_path = layout.jars.join("*");
     let logging = format!("-Dlog4j2.configurationFile={}", logging.display());

@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod process;
 pub mod product;
 pub mod prometheus;
+pub mod proxy;
 pub mod redis;
 pub mod service;
 
@@ -29,6 +30,7 @@ pub use self::{
     nginx::{Nginx, NginxConfig},
     postgres::Postgres,
     prometheus::Prometheus,
+    proxy::Proxy,
     redis::Redis,
     service::Service,
 };

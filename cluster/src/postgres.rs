@@ -17,6 +17,7 @@ use crate::{
     health::Probe,
     install::{self, Need, off_runtime},
     ports::PortLease,
+    process::{self, ProcessId},
     service::{Service, ServiceSpec},
 };
 
@@ -85,6 +86,23 @@ impl Postgres {
     pub fn create_database(&self, name: &str) -> Result<String, ClusterError> {
         self.sql(&format!("CREATE DATABASE \"{name}\" OWNER {PRODUCT}"))?;
         Ok(self.database_url(name))
+    }
+
+    /// The product's database at another address, where a proxy stands.
+    pub fn product_url(addr: SocketAddr) -> String {
+        format!("postgres://{PRODUCT}@{addr}/{PRODUCT}")
+    }
+
+    /// SIGKILL for one of the product's sessions, whatever it is doing: Postgres then ends all others and recovers. Its process number.
+    pub fn kill_backend(&self) -> Result<u32, ClusterError> {
+        let not_running = || ClusterError::NotRunning { name: "a session of Postgres'".to_owned() };
+        let postmaster = self.service.pid().ok_or_else(not_running)?;
+        let title = format!("postgres: {PRODUCT} ");
+        let is_session = |pid: &u32| fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.starts_with(title.as_bytes()));
+        let sessions: Vec<_> = process::tree(postmaster).into_iter().filter(is_session).collect();
+        let session = sessions.get(rand::random_range(0..sessions.len().max(1))).and_then(|pid| ProcessId::of(*pid)).ok_or_else(not_running)?;
+        session.signal(Signal::KILL);
+        Ok(session.pid)
     }
 
     fn database_url(&self, name: &str) -> String {

@@ -43,6 +43,12 @@ pub struct Persister {
 }
 
 impl Product {
+    /// Told this as well; what is said twice is as said here.
+    #[must_use]
+    pub fn with(&self, env: &[(String, String)]) -> Self {
+        Self { program: self.program.clone(), env: [&self.env, env].concat() }
+    }
+
     /// Makes topic and schema, or finds them made. Blocks until it is done.
     pub fn migrate(&self, folder: &Path) -> Result<(), ClusterError> {
         let folder = files::make_folder(folder)?;

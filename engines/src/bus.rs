@@ -6,12 +6,19 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parley_proto::{Cursor, PartitionId, Position, RoomId, segment::Segment};
+use parley_proto::{Cursor, PartitionId, Position, RoomId, UserId, segment::Segment};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
+use self::{
+    limits::Bucket,
+    rate::{Rate, Taken},
+};
+
 pub mod embedded;
+pub mod limits;
 pub mod metrics;
+pub mod rate;
 pub mod redis;
 pub mod script;
 
@@ -125,6 +132,48 @@ pub trait BusConnection: Send + Sync + std::fmt::Debug {
     async fn unsubscribe(&self, channels: &[Channel]) -> Result<(), BusUnavailable>;
 }
 
+/// What gateways share of the limits on people and addresses. Whatever is lost here makes a limit milder for a while, never stricter.
+#[async_trait]
+pub trait BusLimits: Send + Sync + std::fmt::Debug {
+    /// Takes `cost` tokens from a bucket if they are there.
+    async fn take(&self, bucket: &Bucket, rate: Rate, cost: u32) -> Result<Taken, BusUnavailable>;
+
+    /// Takes `cost` tokens that were given away already, there or not. Returns how far the bucket is from full, see [`Rate::charge`].
+    async fn charge(&self, bucket: &Bucket, rate: Rate, cost: u32) -> Result<Duration, BusUnavailable>;
+
+    /// Says that `holder` has `count` places of a bucket (0: none any more), unless it would be more than `most` together with the other holders that
+    /// live. `false`: nothing was said. Is said again within [`PLACES_TTL`].
+    async fn hold(&self, bucket: &Bucket, holder: &str, count: u32, most: u32) -> Result<bool, BusUnavailable>;
+
+    /// Says that `holder` lives for `ttl` from now on; what dead ones held counts no more. Returns whether it lived before: if not, the bus has forgotten it.
+    async fn renew_holder(&self, holder: &str, ttl: Duration) -> Result<bool, BusUnavailable>;
+}
+
+/// Who is online in a room.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Online {
+    /// Above [`PRESENCE_EXACT`] somebody at two gateways counts twice.
+    pub count: u64,
+    /// In order of ids; none where there are more than was asked for.
+    pub users: Vec<UserId>,
+}
+
+/// So many people of a room are looked at one by one.
+pub const PRESENCE_EXACT: usize = 1_000;
+
+/// Who is online, as the holders of [`BusLimits::renew_holder`] say it: what dead ones said counts no more.
+#[async_trait]
+pub trait BusPresence: Send + Sync + std::fmt::Debug {
+    /// Says who has come into a room and who is gone from it, of those at `holder`. Is said again within [`PLACES_TTL`].
+    async fn appear(&self, room: RoomId, holder: &str, come: &[UserId], gone: &[UserId]) -> Result<(), BusUnavailable>;
+
+    /// How many are online in a room, and who, if they are at most `most`.
+    async fn online(&self, room: RoomId, most: usize) -> Result<Online, BusUnavailable>;
+}
+
+/// How long it is kept who has how many places of a bucket.
+pub const PLACES_TTL: Duration = Duration::from_secs(300);
+
 /// Who is alive.
 #[async_trait]
 pub trait BusLeases: Send + Sync + std::fmt::Debug {
@@ -135,6 +184,21 @@ pub trait BusLeases: Send + Sync + std::fmt::Debug {
     async fn remove_gateway(&self, gateway: &str) -> Result<(), BusUnavailable>;
 }
 
+/// Versions of people's rights stay on the bus for so long after they were last raised.
+pub const RIGHTS_KEPT: Duration = Duration::from_secs(24 * 3_600);
+/// People in one call, at most.
+pub const RIGHTS_BATCH: usize = 1_000;
+
+/// Which version people's rights have, as whoever read the store last wrote it down: it stands in while the store is away.
+#[async_trait]
+pub trait BusRights: Send + Sync + std::fmt::Debug {
+    /// Keeps the greater version of each. At most [`RIGHTS_BATCH`].
+    async fn raise_rights(&self, versions: &[(UserId, u64)]) -> Result<(), BusUnavailable>;
+
+    /// What is known, in the order asked. At most [`RIGHTS_BATCH`].
+    async fn rights(&self, users: &[UserId]) -> Result<Vec<Option<u64>>, BusUnavailable>;
+}
+
 /// A bus engine.
-pub trait Bus: BusPublish + BusRead + BusChannels + BusLeases {}
-impl<T: BusPublish + BusRead + BusChannels + BusLeases> Bus for T {}
+pub trait Bus: BusPublish + BusRead + BusChannels + BusLeases + BusLimits + BusPresence + BusRights {}
+impl<T: BusPublish + BusRead + BusChannels + BusLeases + BusLimits + BusPresence + BusRights> Bus for T {}

@@ -6,14 +6,17 @@ use parley_proto::{Cursor, PartitionId};
 use thiserror::Error;
 
 pub mod accounts;
+pub mod memory;
 mod numbers;
 mod page;
 mod plan;
 pub mod postgres;
 pub mod projection;
+pub mod reads;
 pub mod rooms;
 pub mod sqlite;
 pub mod timeline;
+pub mod upkeep;
 pub mod votes;
 
 /// The store can't be reached or did not answer in time.
@@ -28,9 +31,17 @@ pub struct Snapshot<T> {
     pub value: T,
 }
 
-/// A store engine.
+/// A store engine, as gateways and persisters need it.
 pub trait Store:
-    accounts::Accounts + accounts::Sessions + rooms::Rooms + rooms::Members + timeline::Timeline + votes::Votes + projection::Partitions + projection::Projection
+    accounts::Accounts
+    + accounts::Sessions
+    + rooms::Rooms
+    + rooms::Members
+    + timeline::Timeline
+    + votes::Votes
+    + reads::Reads
+    + projection::Partitions
+    + projection::Projection
 {
 }
 impl<T> Store for T where
@@ -40,6 +51,7 @@ impl<T> Store for T where
         + rooms::Members
         + timeline::Timeline
         + votes::Votes
+        + reads::Reads
         + projection::Partitions
         + projection::Projection
 {

@@ -1,25 +1,24 @@
-//! Use cases of people: sign up, sign in, refresh, sign out, profile. Rules of names are in [`names`], the check of a session in [`sessions`].
+//! Use cases of people: sign up, sign in, refresh, sign out, profile, password. Rules of names are in [`names`], sessions in [`sessions`].
 //!
 //! Knows no transport: how tokens travel (cookies or JSON) is HTTP's business.
 
 use std::{sync::Arc, time::Duration};
 
-use parley_engines::{
-    bus::BusChannels,
-    store::{
-        Store,
-        accounts::{Account, AccountCreated, ProfileChange, Rotation, Session},
-    },
+use parley_engines::store::{
+    Store,
+    accounts::{Account, AccountCreated, PasswordChange, ProfileChange, Rotation, Session, SessionCreated},
 };
 use parley_proto::{ErrorCode, SessionId, UnixMillis, UserId, wire::User};
+use sha2::{Digest, Sha256};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use crate::{
+    limits::{Limits, What, address::AddressBlock},
     metrics,
-    passwords::{self, Passwords},
+    passwords::{self, Passwords, Patience},
     profiles::{self, Profiles},
     refusal::Refusal,
-    revocation::{self, Revocation},
+    revocation::{Revocation, Revocations},
     tokens::{Access, RefreshToken, Tokens},
 };
 
@@ -32,24 +31,26 @@ use sessions::Sessions;
 #[derive(Debug, Clone)]
 pub struct Accounts {
     store: Arc<dyn Store>,
-    bus: Arc<dyn BusChannels>,
+    revocations: Revocations,
     tokens: Tokens,
     passwords: Passwords,
     profiles: Profiles,
     sessions: Sessions,
+    limits: Limits,
     refresh_lifetime: Duration,
 }
 
 /// What [`Accounts`] works with.
 #[derive(Debug)]
-pub struct AccountsParts {
-    pub store: Arc<dyn Store>,
-    pub bus: Arc<dyn BusChannels>,
-    pub tokens: Tokens,
-    pub passwords: Passwords,
-    pub profiles: Profiles,
+pub(crate) struct AccountsParts {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) revocations: Revocations,
+    pub(crate) tokens: Tokens,
+    pub(crate) passwords: Passwords,
+    pub(crate) profiles: Profiles,
+    pub(crate) limits: Limits,
     /// How long a session lives, from sign-in.
-    pub refresh_lifetime: Duration,
+    pub(crate) refresh_lifetime: Duration,
 }
 
 /// A new account as asked for.
@@ -66,6 +67,21 @@ impl std::fmt::Debug for SignUp {
     }
 }
 
+/// What only oneself is told of one's account.
+#[derive(Debug, Clone)]
+pub struct Me {
+    pub user: User,
+    pub is_admin: bool,
+}
+
+/// Where somebody signs in from.
+#[derive(Debug)]
+pub struct Client {
+    pub address: AddressBlock,
+    /// What their program says of itself, in short.
+    pub agent: String,
+}
+
 /// A session's new tokens.
 #[derive(Debug, Clone)]
 pub struct Granted {
@@ -79,10 +95,10 @@ pub struct Granted {
 
 impl Accounts {
     /// Puts the parts together.
-    pub fn new(parts: AccountsParts) -> Self {
+    pub(crate) fn new(parts: AccountsParts) -> Self {
         let sessions = Sessions::new(Arc::clone(&parts.store));
-        let AccountsParts { store, bus, tokens, passwords, profiles, refresh_lifetime } = parts;
-        Self { store, bus, tokens, passwords, profiles, sessions, refresh_lifetime }
+        let AccountsParts { store, revocations, tokens, passwords, profiles, limits, refresh_lifetime } = parts;
+        Self { store, revocations, tokens, passwords, profiles, sessions, limits, refresh_lifetime }
     }
 
     /// The check whether a session is still there, shared with the sockets.
@@ -91,7 +107,7 @@ impl Accounts {
     }
 
     /// Makes an account and signs it in. A name that is taken, reserved or banned gets one and the same answer, after the same work.
-    pub async fn sign_up(&self, request: SignUp, now: UnixMillis) -> Result<Granted, Refusal> {
+    pub async fn sign_up(&self, request: SignUp, agent: String, now: UnixMillis) -> Result<Granted, Refusal> {
         let user_name = names::user_name(&request.user_name)?;
         passwords::check_policy(&request.password, &user_name)?;
         let display_name = names::display_name(request.display_name.as_deref().unwrap_or_else(|| request.user_name.trim()))?;
@@ -103,6 +119,7 @@ impl Accounts {
             status_text: String::new(),
             password_hash: Some(password_hash),
             disabled: false,
+            is_admin: false,
             created_at: now,
             user_name,
         };
@@ -111,22 +128,23 @@ impl Accounts {
             return Err(Refusal::new(ErrorCode::UsernameUnavailable).at("user_name"));
         }
         metrics::sign_in("sign_up");
-        self.begin_session(&account, now).await
+        self.begin_session(&account, agent, now).await
     }
 
     /// Begins a session. An unknown name and a wrong password are answered alike, after one run of argon2 each.
-    pub async fn sign_in(&self, user_name: &str, password: &str, now: UnixMillis) -> Result<Granted, Refusal> {
+    pub async fn sign_in(&self, user_name: &str, password: &str, client: Client, now: UnixMillis) -> Result<Granted, Refusal> {
+        let patience = self.permit_try(user_name, client.address).await?;
         let account = match names::user_name(user_name) {
             Ok(user_name) => self.store.account_by_name(&user_name).await?,
             Err(_) => None,
         };
         let stored = account.as_ref().and_then(|account| account.password_hash.as_deref());
-        let right = self.passwords.verify(password, stored).await?;
+        let right = self.passwords.verify(password, stored, patience).await?;
         match account {
             Some(account) if right && account.disabled => Err(disabled()),
             Some(account) if right => {
                 metrics::sign_in("sign_in");
-                self.begin_session(&account, now).await
+                self.begin_session(&account, client.agent, now).await
             }
             _ => {
                 metrics::sign_in("credentials_wrong");
@@ -135,11 +153,31 @@ impl Accounts {
         }
     }
 
-    async fn begin_session(&self, account: &Account, now: UnixMillis) -> Result<Granted, Refusal> {
+    /// Counts a try. From one address the delay at an account grows with the number of tries, whether there is such an account or not. What others do from
+    /// elsewhere refuses nobody: above the account's own budget a try waits for nothing, so that it costs other accounts' people no time.
+    async fn permit_try(&self, user_name: &str, from: AddressBlock) -> Result<Patience, Refusal> {
+        let typed = names::user_name(user_name).unwrap_or_else(|_| user_name.to_owned());
+        let account = format!("{:x}", Sha256::digest(typed.as_bytes()));
+        self.count_try(&format!("{account}/{from}")).await?;
+        Ok(self.limits.take(What::SignInsAccount, &account).await.map_or(Patience::GivesWay, |()| Patience::Waits))
+    }
+
+    /// One more guess at a password, where guesses are counted together.
+    async fn count_try(&self, place: &str) -> Result<(), Refusal> {
+        for what in [What::SignIns, What::SignInsMany, What::SignInsVeryMany] {
+            self.limits.take(what, place).await.inspect_err(|_| metrics::sign_in("too_many_tries"))?;
+        }
+        Ok(())
+    }
+
+    async fn begin_session(&self, account: &Account, agent: String, now: UnixMillis) -> Result<Granted, Refusal> {
         let refresh_token = RefreshToken::random();
-        let session = Session { id: SessionId(Uuid::new_v4()), user: account.id, created_at: now, expires_at: later(now, self.refresh_lifetime), ended: false };
-        self.store.create_session(&session, refresh_token.hash()).await?;
-        self.grant(account, &session, refresh_token, now)
+        let (id, expires_at) = (SessionId(Uuid::new_v4()), later(now, self.refresh_lifetime));
+        let session = Session { id, user: account.id, created_at: now, last_seen_at: now, expires_at, ended: false, agent };
+        match self.store.create_session(&session, refresh_token.hash(), account.password_hash.as_deref()).await? {
+            SessionCreated::Created => self.grant(account, &session, refresh_token, now),
+            SessionCreated::PasswordChanged => Err(Refusal::new(ErrorCode::CredentialsWrong)),
+        }
     }
 
     /// Exchanges a refresh token for new tokens. A stolen one (used after it was replaced) ends the session everywhere.
@@ -149,7 +187,7 @@ impl Accounts {
             Rotation::Rotated(session) => session,
             Rotation::Reused(session) => {
                 metrics::sign_in("refresh_reused");
-                self.tell_ended(session.id).await;
+                self.tell_ended(session.user, &[session.id]).await;
                 return Err(Refusal::new(ErrorCode::Unauthenticated));
             }
             Rotation::Refused => {
@@ -179,9 +217,8 @@ impl Accounts {
     }
 
     /// Ends a session, here and in every socket. Idempotent.
-    pub async fn sign_out(&self, session: SessionId) -> Result<(), Refusal> {
-        self.store.end_session(session).await?;
-        self.tell_ended(session).await;
+    pub async fn sign_out(&self, access: Access) -> Result<(), Refusal> {
+        self.end(access).await?;
         metrics::sign_in("sign_out");
         Ok(())
     }
@@ -189,14 +226,64 @@ impl Accounts {
     /// Ends the session of a refresh token: for a browser whose access token has expired. A token that is worth nothing ends nothing.
     pub async fn sign_out_by_refresh(&self, presented: &RefreshToken, now: UnixMillis) -> Result<(), Refusal> {
         match self.store.rotate(presented.hash(), RefreshToken::random().hash(), now).await? {
-            Rotation::Rotated(session) | Rotation::Reused(session) => self.sign_out(session.id).await,
+            Rotation::Rotated(session) | Rotation::Reused(session) => self.sign_out(Access { user: session.user, session: session.id }).await,
             Rotation::Refused => Ok(()),
         }
     }
 
-    async fn tell_ended(&self, session: SessionId) {
-        self.sessions.ended(session);
-        revocation::announce(self.bus.as_ref(), Revocation::of_session(session)).await;
+    async fn end(&self, access: Access) -> Result<(), Refusal> {
+        self.store.end_session(access.session).await?;
+        self.tell_ended(access.user, &[access.session]).await;
+        Ok(())
+    }
+
+    async fn tell_ended(&self, user: UserId, sessions: &[SessionId]) {
+        sessions.iter().for_each(|session| self.sessions.ended(*session));
+        let revocations: Vec<_> = sessions.iter().copied().map(Revocation::of_session).collect();
+        self.revocations.tell(user, &revocations).await;
+    }
+
+    /// One's own sessions that live, last seen first.
+    pub async fn list_sessions(&self, user: UserId, now: UnixMillis) -> Result<Vec<Session>, Refusal> {
+        Ok(self.store.sessions_of(user, now).await?)
+    }
+
+    /// Ends one of one's own sessions. `not_found` for anybody else's, and for what is none. Idempotent.
+    pub async fn revoke_session(&self, user: UserId, session: SessionId) -> Result<(), Refusal> {
+        self.store.session(session).await?.filter(|found| found.user == user).ok_or_else(Refusal::not_found)?;
+        self.end(Access { user, session }).await?;
+        metrics::sign_in("revoke");
+        Ok(())
+    }
+
+    /// Ends all of one's sessions but the one that asks; how many there were.
+    pub async fn revoke_others(&self, access: Access) -> Result<usize, Refusal> {
+        let ended = self.store.end_other_sessions(access.user, access.session).await?;
+        self.tell_ended(access.user, &ended).await;
+        metrics::sign_in("revoke_others");
+        Ok(ended.len())
+    }
+
+    /// Changes one's own password, which takes the current one, and ends all other sessions; how many there were.
+    pub async fn change_password(&self, access: Access, current: &str, new: &str) -> Result<usize, Refusal> {
+        let account = self.account(access.user).await?.ok_or_else(|| Refusal::new(ErrorCode::Unauthenticated))?;
+        passwords::check_policy(new, &account.user_name).map_err(|refusal| refusal.at("new_password"))?;
+        let wrong = || {
+            metrics::sign_in("password_wrong");
+            Refusal::new(ErrorCode::CurrentPasswordWrong).at("current_password")
+        };
+        let from = account.password_hash.clone().ok_or_else(wrong)?;
+        // A session that was left open somewhere is no place to guess from either.
+        self.count_try(&format!("session of {}", access.user)).await?;
+        if !self.passwords.verify(current, Some(&from), Patience::Waits).await? {
+            return Err(wrong());
+        }
+        let to = self.passwords.hash(new).await?;
+        let change = PasswordChange { user: access.user, from, to, keep: access.session };
+        let ended = self.store.change_password(&change).await?.ok_or_else(wrong)?;
+        self.tell_ended(access.user, &ended).await;
+        metrics::sign_in("password_changed");
+        Ok(ended.len())
     }
 
     /// Whom an access token speaks for, if its session is still there.
@@ -207,22 +294,25 @@ impl Accounts {
     }
 
     /// One's own profile.
-    pub async fn me(&self, user: UserId) -> Result<User, Refusal> {
+    pub async fn me(&self, user: UserId) -> Result<Me, Refusal> {
         let account = self.account(user).await?.ok_or_else(|| Refusal::new(ErrorCode::Unauthenticated))?;
-        self.profiles.saw(&account);
-        Ok(profiles::user(&account))
+        Ok(self.seen_by_oneself(&account))
+    }
+
+    fn seen_by_oneself(&self, account: &Account) -> Me {
+        self.profiles.saw(account);
+        Me { user: profiles::user(account), is_admin: account.is_admin }
     }
 
     /// Changes one's own profile. What is `None` stays.
-    pub async fn update_profile(&self, user: UserId, change: ProfileChange) -> Result<User, Refusal> {
+    pub async fn update_profile(&self, user: UserId, change: ProfileChange) -> Result<Me, Refusal> {
         let change = ProfileChange {
             display_name: change.display_name.as_deref().map(names::display_name).transpose()?,
             color: change.color.as_deref().map(names::color).transpose()?,
             status_text: change.status_text.as_deref().map(names::status_text).transpose()?,
         };
         let account = self.store.update_profile(user, &change).await?.ok_or_else(|| Refusal::new(ErrorCode::Unauthenticated))?;
-        self.profiles.saw(&account);
-        Ok(profiles::user(&account))
+        Ok(self.seen_by_oneself(&account))
     }
 
     /// Those of these people that exist, in the order asked.

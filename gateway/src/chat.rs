@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use parley_engines::{log::Log, store::Store};
 use parley_proto::{Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId, wire::VoteValue};
+use tokio::time::Instant;
 
-use crate::{ends::Ends, reader::Reader, recent::Recent, rights::Rights};
+use crate::{ends::Ends, limits::Limits, reader::Reader, reads::Reads, recent::Recent, rights::Rights};
 
 pub use history::{HistoryPage, PageAt};
 pub(crate) use send::Begun;
@@ -78,27 +79,35 @@ pub struct Chat {
     reader: Reader,
     ends: Ends,
     rights: Rights,
+    limits: Limits,
+    reads: Reads,
     /// Messages that were there to be voted on a moment ago.
     votable: Arc<Recent<(RoomId, MessageId), ()>>,
 }
 
 impl Chat {
     /// Over these engines.
-    pub fn new(log: Arc<dyn Log>, store: Arc<dyn Store>, reader: Reader, ends: Ends, rights: Rights) -> Self {
-        Self { log, store, reader, ends, rights, votable: Arc::new(Recent::new(votes::VOTABLE_MAX, votes::VOTABLE_TTL)) }
+    pub fn new(log: Arc<dyn Log>, store: Arc<dyn Store>, reader: Reader, ends: Ends, rights: Rights, limits: Limits) -> Self {
+        let reads = Reads::new(Arc::clone(&log), ends.clone(), rights.clone());
+        Self { log, store, reader, ends, rights, limits, reads, votable: Arc::new(Recent::new(votes::VOTABLE_MAX, votes::VOTABLE_TTL)) }
     }
 
     /// Sends a message as `sender`, whose membership is judged here. Answers within [`parley_proto::limits::SEND_ANSWER`].
     pub async fn send(&self, sender: UserId, request: SendRequest) -> SendOutcome {
-        match self.begin_send(sender, request).await {
+        match self.begin_send(sender, request, Instant::now()).await {
             Begun::Answered(outcome) => outcome,
             Begun::HandedOver(in_flight) => in_flight.finish().await,
         }
     }
 
+    /// How far people have read.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
     /// Votes as `sender`, by the rules of [`Chat::send`].
     pub async fn vote(&self, sender: UserId, request: VoteRequest) -> SendOutcome {
-        match self.begin_vote(sender, request).await {
+        match self.begin_vote(sender, request, Instant::now()).await {
             Begun::Answered(outcome) => outcome,
             Begun::HandedOver(in_flight) => in_flight.finish().await,
         }

@@ -7,7 +7,10 @@ use parley_runtime::env::{ByteSize, Env};
 
 use crate::{
     http::is_loopback,
+    limits::{LimitsConfig, address::TrustedProxies},
+    outbox::OutboxLimits,
     passwords::PasswordLimits,
+    session::SocketLimits,
     tokens::{ACCESS_LIFETIME_MAX, TokenKey},
 };
 
@@ -32,6 +35,12 @@ pub struct GatewayConfig {
     pub gateway: String,
     pub http: HttpLimits,
     pub passwords: PasswordLimits,
+    /// Of people and addresses.
+    pub limits: LimitsConfig,
+    /// Of each socket.
+    pub sockets: SocketLimits,
+    /// Whose word on a client's address counts.
+    pub trusted_proxies: TrustedProxies,
 }
 
 /// Bounds of REST.
@@ -65,6 +74,9 @@ impl GatewayConfig {
             gateway: "gateway-1".to_owned(),
             http: HttpLimits::default(),
             passwords: PasswordLimits::default(),
+            limits: LimitsConfig::default(),
+            sockets: SocketLimits::default(),
+            trusted_proxies: TrustedProxies::default(),
         }
     }
 
@@ -107,6 +119,13 @@ impl GatewayConfig {
                 queue: env.parse("PARLEY_SIGN_IN_QUEUE", defaults.passwords.queue, "sign-ins that may wait"),
                 queue_age: env.duration("PARLEY_SIGN_IN_QUEUE_AGE", defaults.passwords.queue_age, "how long a sign-in may wait"),
             },
+            limits: LimitsConfig::read(env),
+            sockets: read_sockets(env, defaults.sockets),
+            trusted_proxies: env.parse(
+                "PARLEY_TRUSTED_PROXIES",
+                defaults.trusted_proxies,
+                "networks of the proxies whose X-Forwarded-For counts, separated by commas; none trusts nobody",
+            ),
             token_key: defaults.token_key,
         };
         key.map(|_| config)
@@ -115,6 +134,15 @@ impl GatewayConfig {
 
 /// A session that nobody ends lives at most a year.
 const SESSION_LIFETIME_MAX: Duration = Duration::from_secs(365 * 24 * 3_600);
+
+fn read_sockets(env: &mut Env, defaults: SocketLimits) -> SocketLimits {
+    let outbox = OutboxLimits {
+        frames: at_least_one(env, "PARLEY_OUTBOX_FRAMES", defaults.outbox.frames, "frames that wait for one socket; more closes it as too slow (4008)"),
+        bytes: env.parse("PARLEY_OUTBOX_MAX", ByteSize(defaults.outbox.bytes as u64), "bytes that wait for one socket").as_usize(),
+    };
+    let hello_deadline = env.duration("PARLEY_HELLO_DEADLINE", defaults.hello_deadline, "how long a new socket may say nothing");
+    SocketLimits { outbox, hello_deadline, ..defaults }
+}
 
 fn required_key(env: &mut Env) -> Option<TokenKey> {
     const NAME: &str = "PARLEY_TOKEN_KEY";

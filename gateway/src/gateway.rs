@@ -1,8 +1,8 @@
 //! A gateway from start to end: put together, serve, drain.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
+use axum::serve::{Listener, ListenerExt};
 use parley_engines::{bus::Bus, log::Log, store::Store};
 use parley_proto::LogId;
 use thiserror::Error;
@@ -13,14 +13,17 @@ use crate::{
     chat::Chat,
     config::GatewayConfig,
     ends::Ends,
-    http::{self, AppState},
+    http::{self, AppParts, AppState},
     hub::{Hub, HubParts},
+    limits::Limits,
     passwords::HashError,
+    peer::{Peer, Watching},
+    presence::Presence,
     profiles::Profiles,
     reader::Reader,
     relay,
     rights::Rights,
-    session::{Shared, SocketLimits, Sockets},
+    session::{Shared, Sockets},
     subscribe::Subscriber,
 };
 
@@ -51,6 +54,22 @@ pub enum GatewayError {
 /// # Errors
 /// If the listener breaks.
 pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListener, drain: CancellationToken) -> Result<(), GatewayError> {
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "gateway.nodelay");
+        }
+    });
+    serve_on(config, engines, listener, drain).await
+}
+
+/// The same on any kind of connection: the simulation's are in memory.
+///
+/// # Errors
+/// If the listener breaks.
+pub async fn serve_on<L>(config: GatewayConfig, engines: Engines, listener: L, drain: CancellationToken) -> Result<(), GatewayError>
+where
+    L: Listener<Addr = SocketAddr>,
+{
     let Engines { log, bus, store } = engines;
     let Some(log_id) = log_id(&store, &drain).await else { return Ok(()) };
     let (background, sockets) = (TaskTracker::new(), TaskTracker::new());
@@ -65,19 +84,34 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
     let reader = Reader::new(Arc::clone(&log), Arc::clone(&bus), Arc::clone(&store));
     let rights = Rights::new(Arc::clone(&store));
     let profiles = Profiles::new(Arc::clone(&store));
-    let chat = Chat::new(Arc::clone(&log), Arc::clone(&store), reader.clone(), ends.clone(), rights.clone());
+    let limits = Limits::new(config.limits, Arc::clone(&bus) as _, &config.gateway);
+    limits.start(&background, &stop);
+    let chat = Chat::new(Arc::clone(&log), Arc::clone(&store), reader.clone(), ends.clone(), rights.clone(), limits.clone());
 
-    let name = config.gateway.clone();
-    let bus_channels: Arc<dyn parley_engines::bus::BusChannels> = Arc::clone(&bus) as _;
-    let state = AppState::new(Arc::new(config), Arc::clone(&store), bus_channels, chat.clone(), rights.clone(), profiles.clone())?;
+    let presence = Presence::new(Arc::clone(&bus) as _, Arc::clone(&store), &limits);
+    background.spawn(presence.clone().keep(stop.clone()));
+
+    let (name, socket_limits) = (config.gateway.clone(), config.sockets);
+    let state = AppState::new(AppParts {
+        config: Arc::new(config),
+        store: Arc::clone(&store),
+        bus: Arc::clone(&bus),
+        chat: chat.clone(),
+        rights: rights.clone(),
+        profiles: profiles.clone(),
+        limits: limits.clone(),
+        presence: presence.clone(),
+    })?;
     let hub = HubParts {
         bus,
         store: Arc::clone(&store),
         partitions: log.partitions(),
         reader: reader.clone(),
         ends: ends.clone(),
+        presence,
         rights: rights.clone(),
         sessions: state.accounts.sessions().clone(),
+        revocations: state.revocations.clone(),
     };
     let hub = Hub::start(&background, hub, &stop);
     let shared = Shared {
@@ -86,21 +120,19 @@ pub async fn serve(config: GatewayConfig, engines: Engines, listener: TcpListene
         subscriber: Subscriber { reader, ends, store: Arc::clone(&store) },
         profiles,
         rights,
+        sessions: state.accounts.sessions().clone(),
         store,
         signer: state.signer.derive("resume"),
         log_id,
         gateway: name,
-        limits: SocketLimits::default(),
+        limits: socket_limits,
+        personal: limits,
         tasks: sockets.clone(),
         drain: drain.clone(),
     };
     let router = http::router(state, http::socket::route(Sockets::new(shared)));
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "gateway.nodelay");
-        }
-    });
-    let serving = axum::serve(listener, router).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
+    let router = router.into_make_service_with_connect_info::<Peer>();
+    let serving = axum::serve(Watching(listener), router).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
     // Requests that never end don't hold up the drain.
     let served = tokio::select! {
         served = serving => served,

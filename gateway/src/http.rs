@@ -11,7 +11,7 @@ use axum::{
     extract::DefaultBodyLimit,
     middleware::{from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::{MethodRouter, get, post, put},
+    routing::{MethodRouter, delete, get, post, put},
 };
 use parley_proto::ErrorCode;
 use tower::{ServiceBuilder, limit::GlobalConcurrencyLimitLayer};
@@ -20,7 +20,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::refusal::Refusal;
 
 mod access_log;
+mod agent;
 mod auth;
+mod client_address;
 mod cookies;
 mod cross_site;
 mod headers;
@@ -30,8 +32,11 @@ mod me;
 mod members;
 mod messages;
 mod origin;
+mod presence;
 pub mod problem;
+mod reads;
 mod rooms;
+mod sessions;
 mod signed_in;
 pub mod socket;
 mod state;
@@ -43,7 +48,7 @@ mod web_app;
 pub(crate) use origin::is_loopback;
 pub use origin::origin_allowed;
 pub use signed_in::{RoomMember, SignedIn};
-pub use state::AppState;
+pub use state::{AppParts, AppState};
 
 /// Where the socket is.
 pub const SOCKET_PATH: &str = "/api/v1/socket";
@@ -78,6 +83,10 @@ fn api() -> Router<AppState> {
         .route("/auth/refresh", post(auth::refresh))
         .route("/auth/sign-out", post(auth::sign_out))
         .route("/me", get(me::show).patch(me::update))
+        .route("/me/password", put(me::change_password))
+        .route("/me/sessions", get(sessions::list))
+        .route("/me/sessions/revoke-others", post(sessions::revoke_others))
+        .route("/me/sessions/{id}", delete(sessions::revoke))
         .route("/users", get(users::list))
         .route("/rooms", get(rooms::mine).post(rooms::create))
         .route("/rooms/directory", get(rooms::directory))
@@ -85,9 +94,11 @@ fn api() -> Router<AppState> {
         .route("/rooms/{id}/join", post(members::join))
         .route("/rooms/{id}/leave", post(members::leave))
         .route("/rooms/{id}/members", get(members::list))
+        .route("/rooms/{id}/presence", get(presence::show))
         .route("/rooms/{id}/messages", get(messages::list).post(messages::send))
         .route("/rooms/{id}/messages/{message}/vote", put(votes::cast))
         .route("/rooms/{id}/messages/{message}/votes", get(votes::list))
+        .route("/rooms/{id}/read", put(reads::put))
         .route("/rooms/{id}/top", get(votes::top))
 }
 

@@ -6,6 +6,7 @@ mod activity;
 mod beat;
 mod chain;
 mod notices;
+mod recheck;
 mod room;
 mod stored;
 pub(crate) mod tallies;
@@ -15,7 +16,7 @@ use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -24,15 +25,14 @@ use parley_engines::{
     bus::{Bus, BusConnection, BusEvent, Channel},
     store::{Store, votes::ChangedTallies},
 };
-use parley_proto::{
-    Cursor, ErrorCode, PartitionId, Position, RoomId, SessionId, UserId,
-    notice::Notice,
-    wire::{CloseCode, ServerFrame},
+use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, notice::Notice, wire::ServerFrame};
+use tokio::{
+    sync::{RwLock, mpsc, watch},
+    time::Instant,
 };
-use tokio::sync::{RwLock, mpsc};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, reader::Reader, revocation::Revocation, rights::Rights};
+use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, presence::Presence, reader::Reader, revocation::Revocations, rights::Rights};
 use activity::Activity;
 use beat::{BEAT, Beats};
 use notices::Notices;
@@ -57,12 +57,16 @@ pub struct SocketInfo {
     pub user: UserId,
     pub session: SessionId,
     pub outbox: Outbox,
+    /// Told `false` when nobody vouches for this person's rights any more, `true` when somebody does again.
+    pub verified: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug)]
 struct Socket {
     info: SocketInfo,
     rooms: HashSet<RoomId>,
+    /// Of its session, once it was read.
+    expires_at: Option<UnixMillis>,
 }
 
 /// The hub. Cheap to clone.
@@ -97,9 +101,12 @@ struct Inner {
     activity: Mutex<Activity>,
     stored: Mutex<Stored>,
     store: Arc<dyn Store>,
+    presence: Presence,
     /// One per partition.
     notices: Vec<Notices>,
     next_ticket: AtomicU64,
+    /// Somebody's rights should not wait for the next look.
+    look_soon: AtomicBool,
 }
 
 /// What a hub works on.
@@ -110,16 +117,27 @@ pub(crate) struct HubParts {
     pub(crate) partitions: u16,
     pub(crate) reader: Reader,
     pub(crate) ends: Ends,
+    /// Told of sockets and their rooms.
+    pub(crate) presence: Presence,
     /// Told of ended memberships.
     pub(crate) rights: Rights,
     /// Told of ended sessions.
     pub(crate) sessions: Sessions,
+    /// Where this gateway's own are told.
+    pub(crate) revocations: Revocations,
+}
+
+#[cfg(test)]
+impl SocketId {
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
 }
 
 impl Hub {
     /// A hub that receives from `bus` until `stop`.
     pub(crate) fn start(tasks: &TaskTracker, parts: HubParts, stop: &CancellationToken) -> Self {
-        let HubParts { bus, store, partitions, reader, ends, rights, sessions } = parts;
+        let HubParts { bus, store, partitions, reader, ends, presence, rights, sessions, revocations } = parts;
         let inner = Arc::new(Inner {
             bus,
             reader,
@@ -135,17 +153,21 @@ impl Hub {
             activity: Mutex::default(),
             stored: Mutex::default(),
             store,
+            presence,
             notices: (0..partitions).map(|_| Notices::new()).collect(),
             next_ticket: AtomicU64::new(1),
+            look_soon: AtomicBool::new(false),
         });
-        for task in [Task::Receive, Task::Beat, Task::Chains] {
-            let (inner, stop) = (Arc::clone(&inner), stop.clone());
+        for task in [Task::Receive, Task::Beat, Task::Chains, Task::Check, Task::HearOurselves] {
+            let (inner, stop, here) = (Arc::clone(&inner), stop.clone(), revocations.here());
             tasks.spawn(async move {
                 let work = async {
                     match task {
                         Task::Receive => inner.receive().await,
                         Task::Beat => inner.keep_beating().await,
                         Task::Chains => inner.keep_chains().await,
+                        Task::Check => inner.keep_checking().await,
+                        Task::HearOurselves => inner.hear_ourselves(here).await,
                     }
                 };
                 tokio::select! {
@@ -160,8 +182,13 @@ impl Hub {
     /// A new socket. `memberships` are the rooms whose activity it is told of.
     pub fn open(&self, info: SocketInfo, memberships: impl IntoIterator<Item = RoomId>) -> SocketId {
         let id = SocketId(self.inner.next_socket.fetch_add(1, Ordering::Relaxed));
+        let memberships: Vec<RoomId> = memberships.into_iter().collect();
+        self.inner.presence.open(id, info.user, info.outbox.clone(), memberships.iter().copied());
         Inner::lock(&self.inner.activity).add(id, memberships);
-        Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new() });
+        if self.inner.rights.verified().came(info.user, Instant::now(), recheck::LOOK) {
+            self.inner.look_soon.store(true, Ordering::Relaxed);
+        }
+        Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new(), expires_at: None });
         metrics::sockets(1.0);
         id
     }
@@ -171,6 +198,7 @@ impl Hub {
         let Some(gone) = Inner::lock(&self.inner.sockets).remove(&socket) else { return };
         metrics::sockets(-1.0);
         Inner::lock(&self.inner.activity).remove_socket(socket);
+        self.inner.presence.close(socket);
         for room in gone.rooms {
             self.inner.leave(socket, room).await;
         }
@@ -188,6 +216,7 @@ impl Hub {
             entry.info.clone()
         };
         Inner::lock(&self.inner.activity).add(socket, [room]);
+        self.inner.presence.watch(socket, room);
         loop {
             let entry = Arc::clone(Inner::lock(&self.inner.rooms).entry(room).or_insert_with(|| Room::new(room)));
             // Joined before the channel is looked at: a room with a watcher is never taken out.
@@ -208,7 +237,7 @@ impl Hub {
         // Under this lock the view goes live either before a beat's call is made or after it.
         let mut beats = Inner::lock(beats);
         let beat = beats.view_went_live(cursor);
-        let entering = room::Entering { socket, cursor, beat, brought, ticket, chain_known: notices.end().is_some() };
+        let entering = room::Entering { socket, cursor, beat, brought, ticket, chain_known: notices.end().is_some(), voids: notices.voids(room) };
         entry.go_live(&self.inner.reader, entering, reply)
     }
 
@@ -217,7 +246,22 @@ impl Hub {
         if let Some(entry) = Inner::lock(&self.inner.sockets).get_mut(&socket) {
             entry.rooms.remove(&room);
         }
+        self.inner.presence.unwatch(socket, room);
         self.inner.leave(socket, room).await
+    }
+
+    /// Stops receiving everything; where the socket stood in what was live.
+    pub(crate) async fn leave_all(&self, socket: SocketId) -> Vec<Told> {
+        let places = self.places(socket, Room::known);
+        for room in self.inner.rooms_received(socket) {
+            self.leave(socket, room.id).await;
+        }
+        places
+    }
+
+    /// Queues something for a room that the socket still receives. `false`: it does not any more, nothing was queued.
+    pub(crate) fn queue(&self, socket: SocketId, room: RoomId, frame: &ServerFrame) -> bool {
+        self.inner.room(room).is_some_and(|room| room.queue(socket, frame))
     }
 
     /// Where the socket stands in a room that it receives.
@@ -232,12 +276,16 @@ impl Hub {
 
     /// Where the socket stands in all of its rooms, tallies included; from now on the client knows.
     pub(crate) fn tell_cursors(&self, socket: SocketId) -> Vec<Told> {
-        let told = |room: Arc<Room>| {
+        self.places(socket, Room::tell)
+    }
+
+    fn places(&self, socket: SocketId, place: fn(&Room, SocketId, Cursor) -> Option<Told>) -> Vec<Told> {
+        let place = |room: Arc<Room>| {
             // Looked at first: what is handed on meanwhile is not counted.
             let end = self.inner.notices.get(usize::from(room.id.partition().0))?.end();
-            room.tell(socket, end.unwrap_or_default())
+            place(&room, socket, end.unwrap_or_default())
         };
-        let mut places: Vec<_> = self.inner.rooms_received(socket).into_iter().filter_map(told).collect();
+        let mut places: Vec<_> = self.inner.rooms_received(socket).into_iter().filter_map(place).collect();
         places.sort_by_key(|place| place.room);
         places
     }
@@ -277,6 +325,8 @@ enum Task {
     Receive,
     Beat,
     Chains,
+    Check,
+    HearOurselves,
 }
 
 impl Inner {
@@ -415,6 +465,7 @@ impl Inner {
             let beats = (0..self.partitions).map(|partition| self.beat(PartitionId(partition), true));
             futures::future::join_all(beats).await;
             self.tell_activity();
+            self.tell_reads();
         }
     }
 
@@ -439,33 +490,14 @@ impl Inner {
         }
     }
 
-    /// A right ended: nothing more goes to the sockets that had it.
-    async fn revoke(&self, revocation: &Revocation) {
-        if *revocation == Revocation::default() {
+    fn tell_reads(&self) {
+        let reads = Self::lock(&self.activity).take_reads();
+        if reads.is_empty() {
             return;
         }
-        self.rights.revoked(revocation);
-        if let Some(session) = revocation.session {
-            self.sessions.ended(session);
-        }
-        let affected: Vec<(SocketId, SocketInfo)> = Self::lock(&self.sockets)
-            .iter()
-            .filter(|(_, socket)| revocation.session.is_none_or(|session| session == socket.info.session))
-            .filter(|(_, socket)| revocation.user.is_none_or(|user| user == socket.info.user))
-            .map(|(id, socket)| (*id, socket.info.clone()))
-            .collect();
-        for (socket, info) in affected {
-            match revocation.room {
-                None => info.outbox.close(CloseCode::SessionEnded),
-                Some(room) => {
-                    if let Some(entry) = Self::lock(&self.sockets).get_mut(&socket) {
-                        entry.rooms.remove(&room);
-                    }
-                    Self::lock(&self.activity).remove(socket, room);
-                    if self.leave(socket, room).await {
-                        info.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(ErrorCode::NotFound) });
-                    }
-                }
+        for socket in Self::lock(&self.sockets).values() {
+            for (room, seq) in reads.get(&socket.info.user).into_iter().flatten() {
+                socket.info.outbox.send(&ServerFrame::Read { room: *room, seq: *seq });
             }
         }
     }

@@ -11,6 +11,8 @@ const OUTBOX_OVERFLOWS: &str = "parley_gateway_outbox_overflows_total";
 const SENDS: &str = "parley_gateway_sends_total";
 const SEND_SECONDS: &str = "parley_gateway_send_seconds";
 const VOTES: &str = "parley_gateway_votes_total";
+const READ_MARKS: &str = "parley_gateway_read_marks_total";
+const READS_ON_THEIR_WAY: &str = "parley_gateway_read_marks_on_their_way";
 const TALLIES_SENT: &str = "parley_gateway_tallies_sent_total";
 const NOTICE_GAPS: &str = "parley_gateway_notice_gaps_total";
 const SUBSCRIBES: &str = "parley_gateway_subscribes_total";
@@ -21,8 +23,14 @@ const LOG_BEATS: &str = "parley_gateway_log_beats_total";
 const BUS_CUTS: &str = "parley_gateway_bus_cuts_total";
 const PASSWORD_RUNS: &str = "parley_gateway_password_runs_total";
 const SIGN_INS: &str = "parley_gateway_sign_ins_total";
+const RIGHTS_CHECKS: &str = "parley_gateway_rights_checks_total";
+const REVOCATIONS_FOUND: &str = "parley_gateway_revocations_found_total";
+const SOCKETS_UNVERIFIED: &str = "parley_gateway_sockets_unverified";
 const REQUESTS: &str = "parley_gateway_requests_total";
 const REQUEST_SECONDS: &str = "parley_gateway_request_seconds";
+const LIMITED: &str = "parley_gateway_limited_total";
+const LIMITS_ALONE: &str = "parley_gateway_limits_alone_total";
+const SHED: &str = "parley_gateway_shed_total";
 const RELAY_RECORDS: &str = "parley_relay_records_published_total";
 const RELAY_SEEDS: &str = "parley_relay_seeds_total";
 const RELAY_STOPPED: &str = "parley_relay_stopped_partitions";
@@ -37,6 +45,8 @@ pub fn describe() {
     describe_counter!(SENDS, Unit::Count, "Sends, by answer: ack, rejected, unknown.");
     describe_histogram!(SEND_SECONDS, Unit::Seconds, "From a send's arrival to its answer.");
     describe_counter!(VOTES, Unit::Count, "Votes, by answer: ack, rejected, unknown.");
+    describe_counter!(READ_MARKS, Unit::Count, "Read marks, by what became of them: appended, coalesced with another one, lost (given up).");
+    describe_gauge!(READS_ON_THEIR_WAY, Unit::Count, "People and rooms with a read mark of the last second.");
     describe_counter!(TALLIES_SENT, Unit::Count, "Frames of tallies put into sockets' outboxes.");
     describe_counter!(NOTICE_GAPS, Unit::Count, "Lost notices of the persister that were noticed; what they said is read from the store.");
     describe_counter!(SUBSCRIBES, Unit::Count, "Subscribes and resumes, by where the answer came from: tail, store, resync.");
@@ -45,10 +55,16 @@ pub fn describe() {
     describe_counter!(BEAT_REPAIRS, Unit::Count, "Rooms that two beats found behind, and that were read.");
     describe_counter!(LOG_BEATS, Unit::Count, "Beats answered from the log, the bus being away.");
     describe_counter!(BUS_CUTS, Unit::Count, "Times that the subscriber connection to the bus broke.");
-    describe_counter!(PASSWORD_RUNS, Unit::Count, "Runs of argon2, by outcome: done, failed, queue_full, too_old, closed.");
+    describe_counter!(PASSWORD_RUNS, Unit::Count, "Runs of argon2, by outcome: done, failed, queue_full, too_old, gave_way, closed.");
     describe_counter!(SIGN_INS, Unit::Count, "Sign-ups, sign-ins, refreshes and sign-outs, by outcome.");
+    describe_counter!(RIGHTS_CHECKS, Unit::Count, "People whose rights were looked at again, by who answered: store, bus, nobody.");
+    describe_counter!(REVOCATIONS_FOUND, Unit::Count, "Ended rights of which no revocation had arrived, found by looking again.");
+    describe_gauge!(SOCKETS_UNVERIFIED, Unit::Count, "Sockets that receive nothing because neither store nor bus vouches for their people's rights.");
     describe_counter!(REQUESTS, Unit::Count, "HTTP requests, by method, route template and status.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long HTTP requests took, by route template.");
+    describe_counter!(LIMITED, Unit::Count, "Requests refused because a person or an address had reached a limit, by limit.");
+    describe_counter!(LIMITS_ALONE, Unit::Count, "Times that the bus did not answer and limits held for this process alone.");
+    describe_counter!(SHED, Unit::Count, "Requests refused because this gateway had too much to do, by kind.");
     describe_counter!(RELAY_RECORDS, Unit::Count, "Records that this gateway's relay published.");
     describe_counter!(RELAY_SEEDS, Unit::Count, "Partitions of a bus without state that this gateway seeded.");
     describe_gauge!(RELAY_STOPPED, Unit::Count, "Partitions whose live delivery stopped at a record newer than this gateway.");
@@ -87,6 +103,14 @@ pub(crate) fn tallies_sent(frames: usize) {
     counter!(TALLIES_SENT).increment(frames as u64);
 }
 
+pub(crate) fn read_mark(outcome: &'static str) {
+    counter!(READ_MARKS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn reads_on_their_way(count: usize) {
+    gauge!(READS_ON_THEIR_WAY).set(u32::try_from(count).unwrap_or(u32::MAX));
+}
+
 pub(crate) fn notice_gap() {
     counter!(NOTICE_GAPS).increment(1);
 }
@@ -112,6 +136,18 @@ pub(crate) fn bus_cut() {
     counter!(BUS_CUTS).increment(1);
 }
 
+pub(crate) fn limited(what: &'static str) {
+    counter!(LIMITED, "limit" => what).increment(1);
+}
+
+pub(crate) fn limits_alone() {
+    counter!(LIMITS_ALONE).increment(1);
+}
+
+pub(crate) fn shed(kind: &'static str) {
+    counter!(SHED, "kind" => kind).increment(1);
+}
+
 pub(crate) fn relay_published(records: u64) {
     counter!(RELAY_RECORDS).increment(records);
 }
@@ -130,6 +166,18 @@ pub(crate) fn password_run(outcome: &'static str) {
 
 pub(crate) fn sign_in(outcome: &'static str) {
     counter!(SIGN_INS, "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn rights_checked(by: &'static str, people: usize) {
+    counter!(RIGHTS_CHECKS, "by" => by).increment(people as u64);
+}
+
+pub(crate) fn revocation_found() {
+    counter!(REVOCATIONS_FOUND).increment(1);
+}
+
+pub(crate) fn sockets_unverified(count: usize) {
+    gauge!(SOCKETS_UNVERIFIED).set(count as f64);
 }
 
 /// `route` is the template, never the path.

@@ -86,6 +86,28 @@ impl Outbox {
         self.shared.filled.notify_one();
     }
 
+    /// Queues a frame that may be left out, if the outbox is below half of its bounds. Returns whether it did.
+    pub fn push_if_idle(&self, frame: &Utf8Bytes) -> bool {
+        {
+            let (state, limits) = (self.state(), self.shared.limits);
+            if state.close.is_some() || state.frames.len() >= limits.frames / 2 || state.bytes + frame.len() > limits.bytes / 2 {
+                return false;
+            }
+        }
+        self.push(frame.clone());
+        true
+    }
+
+    /// How many frames wait.
+    pub fn len(&self) -> usize {
+        self.state().frames.len()
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Encodes and queues a frame.
     pub fn send(&self, frame: &ServerFrame) {
         match serde_json::to_string(frame) {
@@ -98,6 +120,18 @@ impl Outbox {
     pub fn close(&self, code: CloseCode) {
         self.state().close.get_or_insert(code);
         self.shared.filled.notify_one();
+    }
+
+    /// Closes the socket at once: what waits is not written any more, whatever else was to become of it.
+    pub fn end(&self, code: CloseCode) {
+        {
+            let mut state = self.state();
+            state.frames.clear();
+            state.bytes = 0;
+            state.close = Some(code);
+        }
+        self.shared.filled.notify_one();
+        self.shared.drained.notify_waiters();
     }
 
     /// Whether a close was asked for.
@@ -163,5 +197,15 @@ mod tests {
         assert!(!outbox.is_closed());
         outbox.push("y".into());
         assert!(outbox.is_closed());
+    }
+
+    #[tokio::test]
+    async fn a_socket_whose_session_ended_is_written_nothing_that_waited() {
+        let outbox = Outbox::new(OutboxLimits::default());
+        outbox.push("a secret".into());
+        outbox.close(CloseCode::Drain);
+        outbox.end(CloseCode::SessionEnded);
+        outbox.push("another".into());
+        assert!(matches!(outbox.take().await, Outgoing::Close(CloseCode::SessionEnded)));
     }
 }

@@ -39,6 +39,14 @@ impl Default for PasswordLimits {
     }
 }
 
+/// Whether a run may wait for its turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    Waits,
+    /// Runs only where nobody else would: for tries at an account that too many try at.
+    GivesWay,
+}
+
 /// The hasher and its queue.
 #[derive(Debug, Clone)]
 pub struct Passwords {
@@ -56,10 +64,9 @@ pub struct Passwords {
 pub struct HashError(String);
 
 impl Passwords {
-    /// Runs argon2 once, for the hash that stands in for unknown users.
+    /// Runs no argon2: the hash that stands in for unknown users is one that no password has, at the same cost to compare with.
     pub fn new(limits: PasswordLimits) -> Result<Self, HashError> {
-        let unguessable: [u8; 32] = rand::random();
-        let nobody = hash_now(&unguessable)?;
+        let nobody = unmatched()?;
         let runs = Arc::new(Semaphore::new(limits.in_flight));
         let places = Arc::new(Semaphore::new(limits.in_flight + limits.queue));
         Ok(Self { limits, runs, places, nobody: nobody.into() })
@@ -68,24 +75,28 @@ impl Passwords {
     /// The PHC string for a new password. Call [`check_policy`] first.
     pub async fn hash(&self, password: &str) -> Result<String, Refusal> {
         let password = normalised(password);
-        self.run(move || hash_now(password.as_bytes())).await
+        self.run(Patience::Waits, move || hash_now(password.as_bytes())).await
     }
 
     /// Whether the password belongs to the stored hash. Without one (nobody has that name) the answer is no, at the same price.
-    pub async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool, Refusal> {
+    pub async fn verify(&self, password: &str, stored: Option<&str>, patience: Patience) -> Result<bool, Refusal> {
         let known = stored.is_some();
         let stored = stored.map_or_else(|| self.nobody.to_string(), str::to_owned);
         let password = normalised(password);
-        let same = self.run(move || verify_now(password.as_bytes(), &stored)).await?;
+        let same = self.run(patience, move || verify_now(password.as_bytes(), &stored)).await?;
         Ok(same && known)
     }
 
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T, HashError> + Send + 'static) -> Result<T, Refusal> {
+    async fn run<T: Send + 'static>(&self, patience: Patience, work: impl FnOnce() -> Result<T, HashError> + Send + 'static) -> Result<T, Refusal> {
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| overloaded("queue_full"))?;
-        let permit = tokio::time::timeout(self.limits.queue_age, Arc::clone(&self.runs).acquire_owned())
-            .await
-            .map_err(|_| overloaded("too_old"))?
-            .map_err(|_| overloaded("closed"))?;
+        let runs = Arc::clone(&self.runs);
+        let permit = match patience {
+            Patience::GivesWay => runs.try_acquire_owned().map_err(|_| overloaded("gave_way"))?,
+            Patience::Waits => {
+                let turn = tokio::time::timeout(self.limits.queue_age, runs.acquire_owned()).await;
+                turn.map_err(|_| overloaded("too_old"))?.map_err(|_| overloaded("closed"))?
+            }
+        };
         let done = tokio::task::spawn_blocking(move || with_permits(place, permit, work)).await;
         match done {
             Ok(Ok(value)) => {
@@ -132,6 +143,14 @@ fn hash_now(password: &[u8]) -> Result<String, HashError> {
     let salt = SaltString::encode_b64(&random).map_err(|error| HashError(error.to_string()))?;
     let hash = argon2()?.hash_password(password, &salt).map_err(|error| HashError(error.to_string()))?;
     Ok(hash.to_string())
+}
+
+/// A hash that was drawn, not made.
+fn unmatched() -> Result<String, HashError> {
+    let (memory, passes, lanes) = ARGON2_COST;
+    let encode = |random: &[u8]| SaltString::encode_b64(random).map_err(|error| HashError(error.to_string()));
+    let (salt, hash) = (encode(&rand::random::<[u8; 16]>())?, encode(&rand::random::<[u8; 32]>())?);
+    Ok(format!("$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${hash}"))
 }
 
 fn verify_now(password: &[u8], stored: &str) -> Result<bool, HashError> {
@@ -231,9 +250,20 @@ mod tests {
         let passwords = Passwords::new(PasswordLimits::default()).unwrap();
         let stored = passwords.hash("cafe\u{301}-crème").await.unwrap();
         assert!(stored.starts_with("$argon2id$v=19$m=19456,t=2,p=1$"));
-        assert_eq!(passwords.verify("café-crème", Some(&stored)).await, Ok(true));
-        assert_eq!(passwords.verify("café-creme", Some(&stored)).await, Ok(false));
-        assert_eq!(passwords.verify("café-crème", None).await, Ok(false));
+        assert_eq!(passwords.verify("café-crème", Some(&stored), Patience::Waits).await, Ok(true));
+        assert_eq!(passwords.verify("café-creme", Some(&stored), Patience::Waits).await, Ok(false));
+        assert_eq!(passwords.verify("café-crème", None, Patience::Waits).await, Ok(false));
+    }
+
+    #[tokio::test]
+    async fn what_gives_way_runs_only_where_nobody_else_would() {
+        let limits = PasswordLimits { in_flight: 1, queue: 1, queue_age: Duration::from_secs(20) };
+        let passwords = Passwords::new(limits).unwrap();
+        assert_eq!(passwords.verify("whatever it is", None, Patience::GivesWay).await, Ok(false));
+        let busy = Arc::clone(&passwords.runs).acquire_owned().await.unwrap();
+        let refused = passwords.verify("whatever it is", None, Patience::GivesWay).await.map_err(|refusal| refusal.code);
+        assert_eq!(refused, Err(ErrorCode::Overloaded));
+        drop(busy);
     }
 
     #[tokio::test]

@@ -1,25 +1,27 @@
 //! Use cases of rooms: create, find, join, leave. A private room that one is not in answers exactly as a missing one, on every path.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
-use parley_engines::{
-    bus::BusChannels,
-    store::{
-        Page, PageRequest, Store,
-        rooms::{ActivityKey, DirectoryKey, MembershipChange, NewRoom, Room, RoomCreated},
-    },
+use parley_engines::store::{
+    Page, PageRequest, Store,
+    rooms::{ActivityKey, DirectoryKey, MembershipChange, NewRoom, Room, RoomCreated},
 };
 use parley_proto::{
     ErrorCode, RoomId, UnixMillis, UserId,
     event::{Role, Visibility},
-    limits, text,
+    limits as protocol_limits, text,
     wire::User,
 };
 
 use crate::{
+    limits::{Limits, What},
+    metrics,
     profiles::Profiles,
     refusal::Refusal,
-    revocation::{self, Revocation},
+    revocation::{Revocation, Revocations},
     rights::Rights,
 };
 
@@ -31,9 +33,10 @@ use placement::Placement;
 #[derive(Debug, Clone)]
 pub struct Rooms {
     store: Arc<dyn Store>,
-    bus: Arc<dyn BusChannels>,
+    revocations: Revocations,
     profiles: Profiles,
     rights: Rights,
+    limits: Limits,
     placement: Placement,
 }
 
@@ -45,11 +48,13 @@ pub struct CreateRoom {
     pub visibility: Visibility,
 }
 
-/// A room, and whether the asker is a member.
+/// A room, whether the asker is a member, and how far they have read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenRoom {
     pub room: Room,
     pub member: bool,
+    /// Up to which `seq` the asker has read; `None` where that was not looked up, or they are no member.
+    pub read_seq: Option<u64>,
 }
 
 /// A member with their profile.
@@ -62,19 +67,20 @@ pub struct SeenMember {
 
 impl Rooms {
     /// Puts the parts together.
-    pub fn new(store: Arc<dyn Store>, bus: Arc<dyn BusChannels>, profiles: Profiles, rights: Rights) -> Self {
+    pub(crate) fn new(store: Arc<dyn Store>, revocations: Revocations, profiles: Profiles, rights: Rights, limits: Limits) -> Self {
         let placement = Placement::new(Arc::clone(&store));
-        Self { store, bus, profiles, rights, placement }
+        Self { store, revocations, profiles, rights, limits, placement }
     }
 
     /// Makes a room on a random open partition; the creator becomes its owner.
     pub async fn create(&self, user: UserId, request: CreateRoom, now: UnixMillis) -> Result<SeenRoom, Refusal> {
         let name = room_name(&request.name)?;
         let topic = topic(&request.topic)?;
+        self.limits.take(What::RoomsCreated, user).await?;
         let id = RoomId::new(self.placement.pick().await?, rand::random());
         let new = NewRoom { id, name, topic, visibility: request.visibility, owner: user, created_at: now };
         match self.store.create_room(&new).await? {
-            RoomCreated::Created(room) => Ok(SeenRoom { room, member: true }),
+            RoomCreated::Created(room) => Ok(SeenRoom { room, member: true, read_seq: Some(0) }),
             RoomCreated::NameTaken => Err(Refusal::new(ErrorCode::RoomNameTaken).at("name")),
         }
     }
@@ -82,21 +88,27 @@ impl Rooms {
     /// The rooms that this person is a member of, newest activity first.
     pub async fn mine(&self, user: UserId, page: &PageRequest<ActivityKey>) -> Result<Page<SeenRoom>, Refusal> {
         let page = self.store.rooms_of(user, page).await?;
-        Ok(map(page, |room| SeenRoom { room, member: true }))
+        let ids: Vec<RoomId> = page.items.iter().map(|room| room.id).collect();
+        let marks: HashMap<RoomId, u64> = self.store.read_marks(user, &ids).await?.into_iter().collect();
+        Ok(map(page, |room| SeenRoom { member: true, read_seq: Some(read_seq(&room, marks.get(&room.id).copied())), room }))
     }
 
     /// Public rooms, most members first.
     pub async fn directory(&self, user: UserId, query: Option<&str>, page: &PageRequest<DirectoryKey>) -> Result<Page<SeenRoom>, Refusal> {
         let page = self.store.public_rooms(query, page).await?;
         let mine: HashSet<RoomId> = self.store.memberships(user).await?.into_iter().map(|membership| membership.room).collect();
-        Ok(map(page, |room| SeenRoom { member: mine.contains(&room.id), room }))
+        Ok(map(page, |room| SeenRoom { member: mine.contains(&room.id), read_seq: None, room }))
     }
 
     /// A room that this person may know of.
     pub async fn get(&self, user: UserId, id: RoomId) -> Result<SeenRoom, Refusal> {
         let room = self.store.room(id).await?.ok_or_else(Refusal::not_found)?;
         let member = self.store.membership(id, user).await?.is_some();
-        if member || room.visibility == Visibility::Public { Ok(SeenRoom { room, member }) } else { Err(Refusal::not_found()) }
+        if !member && room.visibility != Visibility::Public {
+            return Err(Refusal::not_found());
+        }
+        let mark = if member { self.store.read_marks(user, &[id]).await?.pop().map(|(_, seq)| seq) } else { None };
+        Ok(SeenRoom { member, read_seq: member.then(|| read_seq(&room, mark)), room })
     }
 
     /// Makes this person a member of a public room. Idempotent.
@@ -105,9 +117,16 @@ impl Rooms {
         if seen.member {
             return Ok(seen);
         }
+        // Not in the store's transaction: of those who come at the same moment a few may be more.
+        if seen.room.members >= self.limits.config.room_members {
+            metrics::limited("room_members");
+            return Err(Refusal::new(ErrorCode::Conflict).detail("this room has as many members as a room may have"));
+        }
         match self.store.join(id, user, now).await? {
             MembershipChange::NoRoom => Err(Refusal::not_found()),
-            MembershipChange::Changed(_) | MembershipChange::Unchanged => self.get(user, id).await,
+            MembershipChange::Unchanged => self.get(user, id).await,
+            // What was said before they came is not unread; the mark that says so is on its way.
+            MembershipChange::Changed(_) => self.get(user, id).await.map(|seen| SeenRoom { read_seq: Some(seen.room.last_seq), ..seen }),
         }
     }
 
@@ -122,7 +141,7 @@ impl Rooms {
             MembershipChange::Changed(_) | MembershipChange::Unchanged => {
                 let revocation = Revocation::of_member(user, id);
                 self.rights.revoked(&revocation);
-                revocation::announce(self.bus.as_ref(), revocation).await;
+                self.revocations.tell(user, &[revocation]).await;
                 Ok(())
             }
         }
@@ -141,16 +160,21 @@ impl Rooms {
     }
 }
 
+/// Who has no mark yet has joined this moment, or was brought here by an import: nothing is unread for them.
+fn read_seq(room: &Room, mark: Option<u64>) -> u64 {
+    mark.map_or(room.last_seq, |mark| mark.min(room.last_seq))
+}
+
 fn map<A, B>(page: Page<A>, change: impl FnMut(A) -> B) -> Page<B> {
     Page { items: page.items.into_iter().map(change).collect(), has_previous: page.has_previous, has_next: page.has_next }
 }
 
 fn room_name(typed: &str) -> Result<String, Refusal> {
-    text::clean_label(typed, 1, limits::ROOM_NAME).map_err(|error| Refusal::new(ErrorCode::RoomNameInvalid).detail(error.to_string()).at("name"))
+    text::clean_label(typed, 1, protocol_limits::ROOM_NAME).map_err(|error| Refusal::new(ErrorCode::RoomNameInvalid).detail(error.to_string()).at("name"))
 }
 
 fn topic(typed: &str) -> Result<String, Refusal> {
-    text::clean_label(typed, 0, limits::ROOM_TOPIC).map_err(|error| Refusal::new(ErrorCode::TopicTooLong).detail(error.to_string()).at("topic"))
+    text::clean_label(typed, 0, protocol_limits::ROOM_TOPIC).map_err(|error| Refusal::new(ErrorCode::TopicTooLong).detail(error.to_string()).at("topic"))
 }
 
 #[cfg(test)]

@@ -4,10 +4,12 @@
 
 mod context;
 mod departure;
+mod doubt;
 mod requests;
 mod resume;
 mod tallies;
 mod token;
+mod unfinished;
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,19 +22,25 @@ use parley_proto::{
     ErrorCode, WINDOW, limits,
     wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
 };
-use tokio::time::{Instant, MissedTickBehavior};
+use tokio::{
+    sync::watch,
+    time::{Instant, MissedTickBehavior},
+};
 
 use crate::{
     clock,
     hub::SocketInfo,
     metrics,
     outbox::{Outbox, Outgoing},
+    peer::Received,
     refusal::Refusal,
+    tokens::Access,
 };
 pub(crate) use context::Shared;
 pub use context::{Caller, SocketLimits, Sockets};
 use departure::{Departure, Step};
 use requests::{Requests, Signed};
+use unfinished::Unfinished;
 
 /// Frames that are not understood before the socket is closed.
 const MISTAKES_MAX: usize = 3;
@@ -40,7 +48,7 @@ const MISTAKES_MAX: usize = 3;
 const READ_BUFFER: usize = 4 * 1024;
 /// What is written at once.
 const WRITE_BUFFER: usize = 16 * 1024;
-/// How often a socket looks whether its client's knowledge of its cursors is old.
+/// How often a socket looks whether its client's knowledge of its cursors is old, and whether a message is unfinished.
 const CURSORS_LOOK: Duration = Duration::from_secs(5);
 /// The client is told its cursors when one of them is ahead of its knowledge by more than this.
 const UNTOLD_MAX: u64 = WINDOW / 8;
@@ -70,8 +78,9 @@ async fn close(mut sink: Sink, code: CloseCode) {
     metrics::socket_closed(code as u16);
     let frame = Message::Close(Some(CloseFrame { code: code as u16, reason: Utf8Bytes::from_static("") }));
     let closing = async {
-        sink.send(frame).await?;
-        sink.close().await
+        // It is refused where the peer has closed first: what goes out then is the answer to that.
+        let sent = sink.send(frame).await;
+        sink.close().await.and(sent)
     };
     if let Ok(Err(error)) = tokio::time::timeout(CLOSE_DEADLINE, closing).await {
         tracing::debug!(%error, "session.close");
@@ -84,11 +93,13 @@ impl Sockets {
     }
 
     /// Serves one socket until it ends.
-    pub async fn serve(self, socket: WebSocket, caller: Caller) {
+    pub async fn serve(self, socket: WebSocket, caller: Caller, received: Received) {
         let _drained_with_us = self.shared.tasks.token();
+        // Whoever is closed for what it sends is still sending.
+        received.linger();
         let (sink, mut stream) = socket.split();
         let outbox = Outbox::new(self.shared.limits.outbox);
-        let hello = tokio::time::timeout(limits::HELLO_DEADLINE, receive_hello(&mut stream));
+        let hello = tokio::time::timeout(self.shared.limits.hello_deadline, receive_hello(&mut stream));
         let (reference, resume) = match hello.await {
             Ok(Ok(hello)) => hello,
             Ok(Err(code)) => return close(sink, code).await,
@@ -101,9 +112,15 @@ impl Sockets {
             tracing::warn!(%error, "session.memberships");
             Vec::new()
         });
-        let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone() };
+        let (verified, told) = watch::channel(true);
+        let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone(), verified: Arc::new(verified) };
         let socket = self.shared.hub.open(info, memberships.into_iter().map(|membership| membership.room));
-        let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone());
+        // Revocations reach the socket from here on; one that came since the upgrade is known by now.
+        if self.shared.sessions.check(Access { user: caller.user, session: caller.session }, clock::now()).await.is_err() {
+            self.shared.hub.close(socket).await;
+            return close(sink, CloseCode::SessionEnded).await;
+        }
+        let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone(), told);
         let Some(user) = self.shared.profiles.of(&[caller.user]).await.pop() else {
             self.shared.hub.close(socket).await;
             return close(sink, CloseCode::TryAgainLater).await;
@@ -123,7 +140,7 @@ impl Sockets {
         if !rooms.is_empty() {
             self.shared.tasks.spawn(signed.clone().resume(rooms));
         }
-        let (sink, code) = Connection { sink, stream, outbox, signed, mistakes: 0 }.run().await;
+        let (sink, code) = Connection { sink, stream, outbox, signed, unfinished: Unfinished::new(received), mistakes: 0 }.run().await;
         self.shared.hub.close(socket).await;
         match code {
             Some(code) => close(sink, code).await,
@@ -169,6 +186,7 @@ struct Connection {
     outbox: Outbox,
     signed: Signed,
     mistakes: usize,
+    unfinished: Unfinished,
 }
 
 impl Connection {
@@ -185,6 +203,7 @@ impl Connection {
         let mut look = tokio::time::interval_at(Instant::now() + CURSORS_LOOK, CURSORS_LOOK);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut gone_at: Option<Instant> = None;
+        let mut verified = self.signed.verified.clone();
         let mut departure = Departure::Stays(self.signed.shared.drain.clone());
         loop {
             let silence = async {
@@ -205,14 +224,18 @@ impl Connection {
                 message = self.stream.next() => {
                     gone_at = None;
                     match message {
-                        Some(Ok(Message::Text(text))) => match self.understand(&text) {
-                            Ok(frame) => requests.take(frame).await,
-                            Err(Some(code)) => return Some(code),
-                            Err(None) => {}
-                        },
+                        Some(Ok(Message::Text(text))) => {
+                            self.unfinished.message();
+                            match self.understand(&text) {
+                                Ok(frame) => requests.take(frame).await,
+                                Err(Some(code)) => return Some(code),
+                                Err(None) => {}
+                            }
+                        }
                         Some(Ok(Message::Binary(_))) => return Some(CloseCode::Type),
-                        Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
-                        Some(Ok(Message::Close(_))) | None => return None,
+                        Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => self.unfinished.control(payload.len()),
+                        Some(Ok(Message::Close(_))) => return Some(CloseCode::Normal),
+                        None => return None,
                         Some(Err(error)) => return code_of(&error),
                     }
                 }
@@ -226,9 +249,16 @@ impl Connection {
                     }
                 }
                 _ = look.tick() => {
+                    if self.unfinished.is_overdue(Instant::now()) {
+                        return Some(CloseCode::Policy);
+                    }
                     if self.signed.shared.hub.untold(self.signed.socket) > UNTOLD_MAX {
                         self.signed.tell_cursors();
                     }
+                }
+                Ok(()) = verified.changed() => {
+                    let is_verified = *verified.borrow_and_update();
+                    if is_verified { self.signed.go_on() } else { self.signed.stop().await }
                 }
                 () = silence => return Some(CloseCode::GoingAway),
                 step = departure.step() => match step {

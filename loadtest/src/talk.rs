@@ -1,6 +1,7 @@
-//! People who talk over sockets: each says something every now and then until the wanted number of messages is acked.
+//! People who talk over sockets: each says something every now and then, and votes on what others said, until the wanted numbers are acked.
 
 use std::{
+    collections::BTreeSet,
     sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use anyhow::{Context, ensure};
 use futures::{StreamExt, stream::FuturesUnordered};
 use indicatif::{ProgressBar, ProgressStyle};
-use parley_proto::{Cid, RoomId};
+use parley_proto::{Cid, MessageId, RoomId, wire::VoteValue};
 use rand::Rng;
 use tokio::{
     sync::Mutex,
@@ -16,7 +17,8 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use crate::client::{Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing};
+use crate::client::{self, Account, Answer, ClientError, Connection, Credentials, Memory, Outgoing, OutgoingVote};
+use crate::people;
 
 /// Rooms that one person is in while talking.
 const ROOMS_EACH: usize = 3;
@@ -36,12 +38,19 @@ pub struct Plan {
     pub people: Vec<Credentials>,
     /// Until so many are acked, all together.
     pub messages: u64,
+    /// And so many votes.
+    pub votes: u64,
+    /// What is said, in this order; over and over, if it is less than what is to be said.
+    pub texts: Vec<String>,
 }
 
 /// What came of it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Summary {
     pub acked: u64,
+    pub votes: u64,
+    /// The gateways that served, by name.
+    pub gateways: BTreeSet<String>,
     /// Answers that did not say whether the message is there; each was asked for again.
     pub unknown: u64,
     pub rejected: u64,
@@ -57,22 +66,25 @@ pub struct Summary {
 struct Counters {
     begun: AtomicU64,
     acked: AtomicU64,
+    votes_begun: AtomicU64,
+    votes: AtomicU64,
     unknown: AtomicU64,
     rejected: AtomicU64,
     resumed: AtomicU64,
     received: AtomicU64,
     latencies: Mutex<Vec<Duration>>,
+    gateways: Mutex<BTreeSet<String>>,
 }
 
 /// Lets everybody talk at the same time; shows how far it is.
 pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
-    ensure!(!plan.people.is_empty(), "nobody is there to talk");
+    ensure!(!plan.people.is_empty() && !plan.texts.is_empty(), "nobody is there to talk, or nothing to say");
     let accounts = sign_in(plan).await?;
     let counters = Counters::default();
     let bar = ProgressBar::new(plan.messages).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} acked, {per_sec}, {msg}")?);
     let began = Instant::now();
     let everybody = async {
-        let mut talking: FuturesUnordered<_> = accounts.iter().map(|account| talk_alone(account, plan.messages, &counters)).collect();
+        let mut talking: FuturesUnordered<_> = accounts.iter().map(|account| talk_alone(account, plan, &counters)).collect();
         while let Some(done) = talking.next().await {
             done?;
         }
@@ -82,7 +94,8 @@ pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
         loop {
             sleep(Duration::from_millis(200)).await;
             bar.set_position(counters.acked.load(Ordering::Relaxed));
-            bar.set_message(format!("{} received", counters.received.load(Ordering::Relaxed)));
+            let (votes, received) = (counters.votes.load(Ordering::Relaxed), counters.received.load(Ordering::Relaxed));
+            bar.set_message(format!("{votes}/{} votes, {received} received", plan.votes));
         }
     };
     tokio::select! {
@@ -95,6 +108,8 @@ pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
     let at = |part: usize| latencies.get(latencies.len() * part / 100).copied().unwrap_or_default();
     Ok(Summary {
         acked: counters.acked.into_inner(),
+        votes: counters.votes.into_inner(),
+        gateways: counters.gateways.into_inner(),
         unknown: counters.unknown.into_inner(),
         rejected: counters.rejected.into_inner(),
         resumed: counters.resumed.into_inner(),
@@ -106,12 +121,13 @@ pub async fn talk(plan: &Plan) -> anyhow::Result<Summary> {
 }
 
 async fn sign_in(plan: &Plan) -> anyhow::Result<Vec<Account>> {
-    let http = reqwest::Client::builder().no_proxy().build()?;
+    let http = client::http(None)?;
     let bar = ProgressBar::new(plan.people.len() as u64).with_style(ProgressStyle::with_template("{bar:40} {pos}/{len} signed in")?);
-    let signing = plan.people.iter().map(|person| {
+    let signing = plan.people.iter().zip(0..).map(|(person, number)| {
         let (http, bar) = (http.clone(), bar.clone());
         async move {
-            let account = again(|| Account::sign_in(http.clone(), &plan.url, person)).await.with_context(|| person.user_name.clone());
+            let account =
+                again(|| Account::sign_in_from(http.clone(), &plan.url, person, people::address(number))).await.with_context(|| person.user_name.clone());
             bar.inc(1);
             account
         }
@@ -132,18 +148,37 @@ async fn again<T>(mut attempt: impl AsyncFnMut() -> Result<T, ClientError>) -> R
     attempt().await
 }
 
-async fn talk_alone(account: &Account, messages: u64, counters: &Counters) -> anyhow::Result<()> {
+async fn talk_alone(account: &Account, plan: &Plan, counters: &Counters) -> anyhow::Result<()> {
     let mut rooms = again(|| account.rooms()).await?;
     rooms.truncate(ROOMS_EACH);
     ensure!(!rooms.is_empty(), "somebody is in no room");
-    let mut connection = come_back(account, Memory::default()).await?;
+    let mut connection = come_back(account, Memory::default(), counters).await?;
     for room in &rooms {
         connection.subscribe(*room).await?;
     }
-    let mut received = 0;
-    while counters.begun.fetch_add(1, Ordering::Relaxed) < messages {
+    let (mut received, mut says, mut votes) = (0, true, true);
+    while says || votes {
         let room = rooms[rand::rng().random_range(0..rooms.len())];
-        connection = say(account, connection, room, counters).await?;
+        if says {
+            let number = counters.begun.fetch_add(1, Ordering::Relaxed);
+            says = number < plan.messages;
+            if says {
+                connection = say(account, connection, room, &plan.texts[number as usize % plan.texts.len()], counters).await?;
+            }
+        }
+        // As long as there is something to say, votes are spread over it.
+        let share = plan.votes as f64 / plan.messages.max(1) as f64;
+        if votes
+            && (!says || rand::rng().random_bool(share.min(1.0)))
+            && let Some(target) = somebodys(&connection.memory, room)
+        {
+            votes = counters.votes_begun.fetch_add(1, Ordering::Relaxed) < plan.votes;
+            if votes {
+                connection = vote(account, connection, room, target, counters).await?;
+            }
+        } else if counters.votes_begun.load(Ordering::Relaxed) >= plan.votes {
+            votes = false;
+        }
         let pause = PAUSE.mul_f64(rand::rng().random_range(0.5..1.5));
         if connection.listen(pause).await.is_err() {
             connection = resume(account, connection, counters).await?;
@@ -154,14 +189,42 @@ async fn talk_alone(account: &Account, messages: u64, counters: &Counters) -> an
     Ok(())
 }
 
+/// One of the newest messages of the room, if any came yet.
+fn somebodys(memory: &Memory, room: RoomId) -> Option<MessageId> {
+    let seen = memory.seen.get(&room).filter(|seen| !seen.is_empty())?;
+    seen.get(rand::rng().random_range(0..seen.len())).copied()
+}
+
 /// Says one thing, and returns when it is acked.
-async fn say(account: &Account, mut connection: Connection, room: RoomId, counters: &Counters) -> anyhow::Result<Connection> {
-    let cid = Cid(Uuid::new_v4());
-    let message = Outgoing { room, cid, base: connection.base(room), body: format!("as I said before: {cid}") };
-    let (began, mut retry) = (Instant::now(), false);
+async fn say(account: &Account, connection: Connection, room: RoomId, text: &str, counters: &Counters) -> anyhow::Result<Connection> {
+    let message = Outgoing { room, cid: Cid(Uuid::new_v4()), base: connection.base(room), body: text.to_owned() };
+    let began = Instant::now();
+    let connection = until_acked(account, connection, counters, async |connection, retry| connection.send(&message, retry).await).await?;
+    counters.acked.fetch_add(1, Ordering::Relaxed);
+    counters.latencies.lock().await.push(began.elapsed());
+    Ok(connection)
+}
+
+/// Votes up, down, or takes back what was never there, and returns when it is acked.
+async fn vote(account: &Account, connection: Connection, room: RoomId, target: MessageId, counters: &Counters) -> anyhow::Result<Connection> {
+    let value = [VoteValue::UP, VoteValue::UP, VoteValue::UP, VoteValue::DOWN, VoteValue::NONE][rand::rng().random_range(0..5)];
+    let vote = OutgoingVote { room, cid: Cid(Uuid::new_v4()), base: connection.base(room), target, value };
+    let connection = until_acked(account, connection, counters, async |connection, retry| connection.vote(&vote, retry).await).await?;
+    counters.votes.fetch_add(1, Ordering::Relaxed);
+    Ok(connection)
+}
+
+/// Tries the same thing until it is in the log.
+async fn until_acked(
+    account: &Account,
+    mut connection: Connection,
+    counters: &Counters,
+    attempt: impl AsyncFn(&mut Connection, bool) -> Result<Answer, ClientError>,
+) -> anyhow::Result<Connection> {
+    let mut retry = false;
     loop {
-        match connection.send(&message, retry).await {
-            Ok(Answer::Acked) => break,
+        match attempt(&mut connection, retry).await {
+            Ok(Answer::Acked) => return Ok(connection),
             Ok(Answer::Unknown { retry_after }) => {
                 counters.unknown.fetch_add(1, Ordering::Relaxed);
                 retry = true;
@@ -169,7 +232,7 @@ async fn say(account: &Account, mut connection: Connection, room: RoomId, counte
             }
             Ok(Answer::Rejected { code, retry_after }) => {
                 counters.rejected.fetch_add(1, Ordering::Relaxed);
-                ensure!(matches!(code.status(), 429 | 503), "a message was refused: {code:?}");
+                ensure!(matches!(code.status(), 429 | 503), "it was refused: {code:?}");
                 sleep(retry_after).await;
             }
             Err(error @ (ClientError::Hole { .. } | ClientError::Frame(_))) => return Err(error.into()),
@@ -179,21 +242,21 @@ async fn say(account: &Account, mut connection: Connection, room: RoomId, counte
             }
         }
     }
-    counters.acked.fetch_add(1, Ordering::Relaxed);
-    counters.latencies.lock().await.push(began.elapsed());
-    Ok(connection)
 }
 
 async fn resume(account: &Account, lost: Connection, counters: &Counters) -> anyhow::Result<Connection> {
     counters.resumed.fetch_add(1, Ordering::Relaxed);
-    come_back(account, lost.memory).await
+    come_back(account, lost.memory, counters).await
 }
 
-async fn come_back(account: &Account, mut memory: Memory) -> anyhow::Result<Connection> {
+async fn come_back(account: &Account, mut memory: Memory, counters: &Counters) -> anyhow::Result<Connection> {
     let mut tries = 1;
     loop {
-        match account.connect(memory).await {
-            Ok(connection) => return Ok(connection),
+        match Connection::open(account, memory).await {
+            Ok(connection) => {
+                counters.gateways.lock().await.insert(connection.memory.gateway.clone());
+                return Ok(connection);
+            }
             Err((_, error)) if tries == TRIES => return Err(error.into()),
             Err((kept, _)) => memory = kept,
         }

@@ -1,19 +1,26 @@
 //! Log, store and bus of a deployment, compared from beginning to end. The log is what happened; the store has to be exactly what it says, and the bus
 //! a part of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use parley_engines::log::{
     LogError, LogReader, ReadMax,
     kafka::{KafkaConfig, KafkaLog},
 };
-use parley_proto::{Cursor, PartitionId};
+use parley_proto::{Cursor, PartitionId, Position};
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 
 pub use self::report::{Check, PartitionReport, Report};
-use self::{expected::Expected, store::PartitionRow};
+use self::{
+    expected::{Expected, Outcome},
+    store::PartitionRow,
+};
+use crate::check::Truth;
 
 mod bus;
 pub mod expected;
@@ -58,22 +65,25 @@ pub async fn verify(deployment: &Deployment, patience: Duration) -> anyhow::Resu
     let mut tx = store.begin().await?;
     sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
     let rows = store::partitions(&mut tx).await?;
+    let refused = store::refused(&mut tx).await?;
     let mut expected = BTreeMap::new();
     let mut report = Report { checks: vec![settled], ..Report::default() };
     for (partition, row) in &rows {
-        let folded = fold(&log, *partition, row.next).await?;
+        let refused = refused.iter().filter(|refused| refused.partition == *partition).map(|refused| refused.position).collect();
+        let folded = fold(&log, *partition, row.next, refused).await?;
         let end = end_of(&log, *partition).await?;
         let (records, lag) = (folded.outcomes.sum(), end.0.saturating_sub(row.next.0));
         report.partitions.push(PartitionReport { partition: partition.0, records, lag, outcomes: folded.outcomes });
         expected.insert(*partition, folded);
     }
     report.checks.push(conservation(&log, &rows, &expected));
+    report.checks.push(store::none_is_lost(&refused, &expected));
     report.checks.extend(store::compare(&mut tx, &expected).await?);
     tx.rollback().await?;
     // The bus is ahead of the store where people are talking: it is compared with the log as it is by now.
     for (partition, folded) in &mut expected {
         let end = end_of(&log, *partition).await?;
-        extend(&log, *partition, folded, end).await?;
+        extend(&log, *partition, folded, end, |_, _, _| ()).await?;
     }
     report.checks.extend(bus::compare(&mut redis, &expected).await.context("the bus")?);
     log.close().await;
@@ -92,9 +102,22 @@ async fn unsettled(log: &KafkaLog, store: &mut PgConnection) -> anyhow::Result<O
     Ok((waiting > 0).then(|| format!("{waiting} changes of rooms and members are in the outbox")))
 }
 
-async fn fold(log: &KafkaLog, partition: PartitionId, to: Cursor) -> anyhow::Result<Expected> {
-    let mut expected = Expected::new(partition);
-    extend(log, partition, &mut expected, to).await?;
+/// All that the log says by now.
+pub async fn truth(deployment: &Deployment) -> anyhow::Result<Truth> {
+    let log = KafkaLog::open(KafkaConfig::from_url(&deployment.log_url)?).await.context("the log")?;
+    let mut truth = Truth::default();
+    for partition in (0..log.partitions()).map(PartitionId) {
+        let end = end_of(&log, partition).await?;
+        let mut expected = Expected::new(partition, BTreeSet::new());
+        extend(&log, partition, &mut expected, end, |position, bytes, outcome| truth.record(partition, position, bytes, outcome)).await?;
+    }
+    log.close().await;
+    Ok(truth)
+}
+
+async fn fold(log: &KafkaLog, partition: PartitionId, to: Cursor, refused: BTreeSet<Position>) -> anyhow::Result<Expected> {
+    let mut expected = Expected::new(partition, refused);
+    extend(log, partition, &mut expected, to, |_, _, _| ()).await?;
     Ok(expected)
 }
 
@@ -113,13 +136,20 @@ async fn patiently<T, F: Future<Output = Result<T, LogError>>>(ask: impl Fn() ->
     }
 }
 
-/// Gives it what the log has below `to`.
-async fn extend(log: &KafkaLog, partition: PartitionId, expected: &mut Expected, to: Cursor) -> anyhow::Result<()> {
+/// Gives it what the log has below `to`, and tells what it said of each record.
+async fn extend(
+    log: &KafkaLog,
+    partition: PartitionId,
+    expected: &mut Expected,
+    to: Cursor,
+    mut told: impl FnMut(Position, &[u8], Outcome),
+) -> anyhow::Result<()> {
     while expected.next < to {
         let records = patiently(|| log.read(partition, expected.next, READ)).await?;
         ensure!(!records.is_empty(), "partition {partition}: nothing at {}, though the log ends above {to}", expected.next);
         for record in records.into_iter().filter(|record| record.position.at() < to) {
-            expected.record(record.position, &record.bytes)?;
+            let outcome = expected.record(record.position, &record.bytes)?;
+            told(record.position, &record.bytes, outcome);
         }
     }
     Ok(())

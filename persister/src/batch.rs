@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use parley_engines::{
     log::ReadMax,
-    store::projection::{Batch, Entry, RecordHash},
+    store::projection::{Batch, Entry, REFUSED, RecordHash},
 };
 use parley_proto::{Cursor, PartitionId, Position, fold::Verdict};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,16 @@ impl Block {
             Verdict::Expired(_) => Entry::Expired,
             Verdict::Dead(reason) => Entry::Dead { reason: reason.to_string(), bytes: bytes.clone() },
         };
+        self.add(position, bytes, entry);
+    }
+
+    /// Adds the record at `position` as a dead letter: another store's database refused it.
+    pub fn bury(&mut self, position: Position, bytes: Bytes, reason: &str) {
+        let entry = Entry::Dead { reason: format!("{REFUSED}{reason}"), bytes: bytes.clone() };
+        self.add(position, bytes, entry);
+    }
+
+    fn add(&mut self, position: Position, bytes: Bytes, entry: Entry) {
         self.batch.entries.push((position, entry));
         self.batch.to = position.next();
         self.bytes_total += bytes.len();

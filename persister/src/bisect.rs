@@ -1,6 +1,6 @@
 //! The database refuses a batch: halve it until the one record is found that it refuses, and make that a dead letter. Pure.
 
-use parley_engines::store::projection::{Batch, Entry};
+use parley_engines::store::projection::{Batch, Entry, REFUSED};
 use parley_proto::Position;
 
 use crate::batch::Block;
@@ -59,7 +59,7 @@ impl Bisection {
 fn bury(single: &mut Block, reason: &str) -> Refused {
     match (single.batch.entries.first_mut(), single.bytes.first()) {
         (Some((position, entry)), Some(bytes)) if !matches!(entry, Entry::Dead { .. }) => {
-            *entry = Entry::Dead { reason: format!("refused by the database: {reason}"), bytes: bytes.clone() };
+            *entry = Entry::Dead { reason: format!("{REFUSED}{reason}"), bytes: bytes.clone() };
             Refused::Dead(*position)
         }
         _ => Refused::Stuck,

@@ -1,6 +1,8 @@
 //! What can be set.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use parley_proto::{PartitionId, Position};
 
 /// The persister's bounds and intervals.
 #[derive(Debug, Clone)]
@@ -22,7 +24,12 @@ pub struct Config {
     pub retry_max: Duration,
     /// How long the batch at hand may take to be written once the process has to end.
     pub drain_deadline: Duration,
+    /// What the database of an older store refused, with its reasons: a store that is rebuilt beside it has the same dead letters.
+    pub refused: Arc<Refusals>,
 }
+
+/// Records by place, each with what a database said of it.
+pub type Refusals = BTreeMap<(PartitionId, Position), String>;
 
 impl Default for Config {
     fn default() -> Self {
@@ -36,6 +43,7 @@ impl Default for Config {
             retry_first: Duration::from_millis(50),
             retry_max: Duration::from_secs(2),
             drain_deadline: Duration::from_secs(5),
+            refused: Arc::default(),
         }
     }
 }

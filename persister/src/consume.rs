@@ -13,7 +13,11 @@ use parley_engines::{
         projection::{Batch, CommitError, Committed, Entry},
     },
 };
-use parley_proto::{Cursor, LogId, PartitionId, RoomId, codec, fold::Fold, notice::Notice};
+use parley_proto::{
+    Cursor, LogId, PartitionId, RoomId, codec,
+    fold::{Fold, Verdict},
+    notice::Notice,
+};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -150,7 +154,10 @@ impl Reader<'_> {
                 FoldError::Newer(version) => Stopped::Newer { position: record.position, version }.into(),
                 FoldError::Log(error) => Interrupted::from(error),
             })?;
-            block.push(record.position, record.bytes, verdict);
+            match self.shared.config.refused.get(&(self.partition, record.position)) {
+                Some(reason) if matches!(verdict, Verdict::First(_)) => block.bury(record.position, record.bytes, reason),
+                _ => block.push(record.position, record.bytes, verdict),
+            }
         }
         Ok(())
     }
@@ -177,10 +184,10 @@ async fn write(shared: &Shared, partition: PartitionId, block: Block, backoff: &
         };
         match committed {
             Ok(committed) => {
-                let Committed { rooms, tallies, .. } = committed;
+                let Committed { rooms, tallies, reads, .. } = committed;
                 let voids = void.take().into_iter().collect();
                 shared.status.set(partition, PartitionStatus::Running { next: batch.to });
-                notice::send(&*shared.bus, &Notice { partition, from: batch.from, to: batch.to, rooms, tallies, voids }).await;
+                notice::send(&*shared.bus, &Notice { partition, from: batch.from, to: batch.to, rooms, tallies, voids, reads }).await;
                 bisection.committed();
             }
             Err(CommitError::Moved { next }) => return Err(Interrupted::Moved { next }),

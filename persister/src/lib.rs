@@ -19,6 +19,6 @@ mod persister;
 mod retry;
 mod status;
 
-pub use config::Config;
+pub use config::{Config, Refusals};
 pub use persister::Persister;
 pub use status::{PartitionStatus, PersisterStatus, Stopped};

@@ -72,7 +72,7 @@ pub fn check_record(record: &Record, partition: PartitionId) -> Result<(), DeadR
     let value_fits = match record.kind {
         Kind::Vote => (-1..=1).contains(&record.value),
         Kind::Reaction => (0..=1).contains(&record.value),
-        Kind::Read => (0..1 << 53).contains(&record.value),
+        Kind::Read => (-(1 << 53)..1 << 53).contains(&record.value),
         _ => record.value == 0,
     };
     if !value_fits {

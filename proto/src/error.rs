@@ -39,6 +39,7 @@ error_codes! {
     DisplayNameInvalid = 400 "A display name has 1 to 64 characters and no control characters",
     StatusTextTooLong = 400 "A status text has at most 100 characters",
     ColorInvalid = 400 "A colour is # and six hexadecimal digits",
+    CurrentPasswordWrong = 403 "The current password is wrong",
     PasswordTooShort = 400 "A password has at least 8 characters",
     PasswordTooLong = 400 "A password has at most 128 characters",
     PasswordCommon = 400 "This password is too easy to guess",

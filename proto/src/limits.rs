@@ -22,6 +22,8 @@ pub const SUBSCRIPTIONS: usize = 100;
 pub const REPLAY: usize = 1_000;
 /// A piece of a replay, and a group of frames on the bus, in bytes.
 pub const GROUP_BYTES: usize = 64 * 1024;
+/// A room with fewer members than this has a list of who is online, a larger one a number.
+pub const PRESENCE_LIST: usize = 200;
 /// Entries that a room's tail keeps.
 pub const TAIL_ENTRIES: usize = 128;
 /// How long a room's tail is kept after its last entry.
@@ -44,5 +46,7 @@ pub const SEND_ANSWER: Duration = Duration::from_secs(2);
 pub const HEARTBEAT: Duration = Duration::from_secs(25);
 /// A peer that does not answer a ping for this long is gone.
 pub const HEARTBEAT_GRACE: Duration = Duration::from_secs(8);
+/// A message that is not whole after this long closes its socket (looked at each 5 s).
+pub const MESSAGE_DEADLINE: Duration = Duration::from_secs(10);
 /// An unauthenticated or silent new socket is closed after this.
 pub const HELLO_DEADLINE: Duration = Duration::from_secs(5);

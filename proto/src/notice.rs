@@ -23,12 +23,15 @@ pub struct Notice {
     /// Records that the database refused: dead letters which live views have shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub voids: Vec<(RoomId, Position)>,
+    /// Read marks that moved: for the person's own sockets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<(RoomId, UserId, u64)>,
 }
 
 impl Notice {
     /// Nothing changed: the store is at `next`.
     pub fn tick(partition: PartitionId, next: Cursor) -> Self {
-        Self { partition, from: next, to: next, rooms: Vec::new(), tallies: Vec::new(), voids: Vec::new() }
+        Self { partition, from: next, to: next, rooms: Vec::new(), tallies: Vec::new(), voids: Vec::new(), reads: Vec::new() }
     }
 }
 

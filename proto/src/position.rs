@@ -1,6 +1,6 @@
 //! Positions and cursors: the only order that Parley knows. Wall time never decides anything.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
 /// Records that any reader has to remember to recognise a repeat: a constant of record version 1.
 pub const WINDOW: u64 = 131_072;
@@ -9,14 +9,32 @@ pub const WINDOW: u64 = 131_072;
 const OFFSET_BITS: u32 = 40;
 
 /// A record's place in its partition: epoch · 2⁴⁰ + offset. Below 2⁵³, so exact in JSON and as a sorted set's score.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(transparent)]
 pub struct Position(pub u64);
 
 /// Exclusive: everything below it has been applied (or exists, for an end; or is stored, for `next`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize)]
 #[serde(transparent)]
 pub struct Cursor(pub u64);
+
+/// No number above 2⁵³ is read: no position is as large, and JavaScript would make another one of it.
+fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if number > Cursor::LIMIT.0 { Err(D::Error::custom("a position is at most 2^53")) } else { Ok(number) }
+}
+
+impl<'de> Deserialize<'de> for Position {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        exact(deserializer).map(Self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Cursor {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        exact(deserializer).map(Self)
+    }
+}
 
 impl Position {
     /// The position of `offset` in `epoch` of a partition.

@@ -25,7 +25,7 @@ pub enum Kind {
     Vote = 4,
     /// `value` 1 adds, 0 takes back the emoji in the body on `target`.
     Reaction = 5,
-    /// `value` is the room's `seq` up to which the sender has read.
+    /// How far the sender has read the room: at least up to the `seq` that `value` is; or, where `value` is −(`seq` + 1), at most up to it (unread again from the next one on).
     Read = 6,
     /// Takes the place of the thing with the same identity: who comes later is a duplicate.
     Cancel = 7,

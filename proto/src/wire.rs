@@ -86,6 +86,15 @@ client_frames! {
         cid: Cid,
         base: Cursor,
     },
+    /// The reader has read up to this message's number. Moves forward only, unless `back`: then it moves backward only.
+    Read {
+        #[serde(rename = "ref")]
+        reference: Ref,
+        room: RoomId,
+        seq: u64,
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        back: bool,
+    },
     /// A page: exactly one of before, after and around.
     History {
         #[serde(rename = "ref")]
@@ -122,6 +131,7 @@ impl ClientFrame {
             | Self::Send { reference, .. }
             | Self::Vote { reference, .. }
             | Self::Drop { reference, .. }
+            | Self::Read { reference, .. }
             | Self::History { reference, .. } => *reference,
         }
     }
@@ -361,6 +371,16 @@ pub enum ServerFrame {
     Stored { room: RoomId, cursor: Cursor },
     /// Something happened in a room of mine that this socket does not receive in full.
     RoomActivity { room: RoomId, position: Position, seq: u64 },
+    /// Who is online in a room that this socket receives. 0: nobody can say just now.
+    Presence {
+        room: RoomId,
+        online: u64,
+        /// In order of ids; absent in large rooms.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        users: Option<Vec<UserId>>,
+    },
+    /// How far the reader has read, here or at another of their devices.
+    Read { room: RoomId, seq: u64 },
     /// This gateway is going away.
     Drain { reconnect_after_ms: u64 },
     Error {

@@ -88,20 +88,22 @@ impl Config {
             "PARLEY_PERSISTER_NAME",
             "this persister's name, each its own: started again under it, it has its partitions at once; without one others take them over after 6 s",
         );
-        if let LogUrl::Kafka(kafka) = &mut log_url {
-            kafka.member_name = persister_name;
-        }
         let bus_url = env.parse("PARLEY_BUS_URL", BusUrl::Embedded, "the bus' engine: embedded:, redis://host or rediss://user:password@host");
         let store = env.optional::<StoreUrl>(
             "PARLEY_STORE_URL",
             "the store's engine: sqlite:PATH or postgres://user:password@host/database; store.db in the data folder by default",
         );
+        let log = read_log(env, folder.clone());
+        if let LogUrl::Kafka(kafka) = &mut log_url {
+            kafka.member_name = persister_name;
+            (kafka.queue_bytes_max, kafka.queue_age_max) = (log.queue_bytes_max, log.queue_age_max);
+        }
         Some(Self {
             logging: LogConfig::from_env(env),
             admin_listen,
             drain_deadline: env.duration("PARLEY_DRAIN_DEADLINE", Duration::from_secs(30), "how long the end may take after SIGTERM"),
             log_url,
-            log: read_log(env, folder.clone()),
+            log,
             log_replication: env.parse("PARLEY_LOG_REPLICATION", 1, "brokers that keep each record, for the topic that `parley migrate` makes"),
             log_min_insync: env.parse("PARLEY_LOG_MIN_INSYNC", 1, "of them, how many must have a record before it is acknowledged"),
             bus_url,

@@ -9,13 +9,19 @@ use clap::{Parser, Subcommand};
 use parley_runtime::env::ConfigErrors;
 
 use crate::{
-    config::Config,
+    config::{Config, StoreUrl},
+    dead_letters::LetterId,
+    rebuild::RebuildOptions,
     seed::{SeedOptions, Talkers},
 };
 
+mod admin;
 mod config;
+mod dead_letters;
 mod engines;
 mod healthcheck;
+mod obstacles;
+mod rebuild;
 mod running;
 mod seed;
 mod serve;
@@ -44,6 +50,20 @@ enum Command {
     Healthcheck,
     /// Make the log's topic and bring the store's schema up to date.
     Migrate,
+    /// Make a new store from the log, equal to the old one; credentials come from the old one alone.
+    Rebuild {
+        /// The new store, sqlite:PATH or postgres://…, empty. PARLEY_STORE_URL is the old one then; without this it is the new one.
+        #[arg(long)]
+        into: Option<StoreUrl>,
+        /// Take nothing over from an old store: accounts have no passwords then.
+        #[arg(long)]
+        log_alone: bool,
+    },
+    /// What the store could not take: look at it, have the store try again.
+    DeadLetters {
+        #[command(subcommand)]
+        command: DeadLetters,
+    },
     /// Put real messages, their authors and a demo person into the data folder. Doing it again adds nothing, and gives the demo person a new password.
     SeedDemo {
         /// JSON lines, gzipped: at, kind, nick, body.
@@ -58,11 +78,40 @@ enum Command {
         #[arg(long, requires = "talkers")]
         talkers_file: Option<PathBuf>,
     },
+    /// Say who is an administrator.
+    Admin {
+        #[command(subcommand)]
+        command: admin::AdminCommand,
+    },
     /// Read the settings, name every mistake, do nothing else.
     CheckConfig {
         /// Print every setting with its default, as .env.example has them.
         #[arg(long)]
         example: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeadLetters {
+    /// One line for each: place, size, when it was sent, kind, reason.
+    List {
+        /// Those that were driven once more as well.
+        #[arg(long)]
+        redriven: bool,
+    },
+    /// Everything that is known of one: reason, fields as far as they can be read, bytes.
+    Show {
+        /// PARTITION:POSITION
+        id: LetterId,
+    },
+    /// Append it once more, so that the store tries again; nothing is doubled, whatever happens meanwhile.
+    Redrive {
+        /// PARTITION:POSITION
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        id: Option<LetterId>,
+        /// Every one that any reader can read and that was not driven once more.
+        #[arg(long)]
+        all: bool,
     },
 }
 
@@ -91,10 +140,19 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Persister => runtime.block_on(serve::serve(config, serve::Roles::Persister)),
         Command::Healthcheck => runtime.block_on(healthcheck::healthcheck(config.admin_listen, healthcheck::DEADLINE)),
         Command::Migrate => runtime.block_on(engines::migrate(&config)),
+        Command::Rebuild { into, log_alone } => runtime.block_on(rebuild::rebuild(config, RebuildOptions { into, log_alone })),
+        Command::DeadLetters { command } => runtime.block_on(async {
+            match command {
+                DeadLetters::List { redriven } => dead_letters::list(&config, redriven).await,
+                DeadLetters::Show { id } => dead_letters::show(&config, id).await,
+                DeadLetters::Redrive { id, .. } => dead_letters::redrive(config, id).await,
+            }
+        }),
         Command::SeedDemo { file, messages, talkers, talkers_file } => {
             let talkers = talkers.zip(talkers_file).map(|(count, file)| Talkers { count, file });
             runtime.block_on(seed::seed_demo(config, &SeedOptions { file, messages, talkers }))
         }
+        Command::Admin { command } => runtime.block_on(admin::admin(&config, command)),
         Command::CheckConfig { .. } => {
             println!("the settings are fine");
             Ok(())

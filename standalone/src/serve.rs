@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail};
 use parley_engines::store::{Store, projection::Phase};
 use parley_gateway::gateway;
 use parley_persister::PersisterStatus;
@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{Config, LogUrl},
     engines::{self, Engines},
+    obstacles::Obstacles,
     running::{self, Running},
     token_key,
 };
@@ -51,14 +52,8 @@ pub(crate) async fn serve(config: Config, roles: Roles) -> anyhow::Result<()> {
 
 async fn serve_until_drained(mut config: Config, roles: Roles, shutdown: Shutdown) -> anyhow::Result<()> {
     let metrics = install_metrics()?;
-    let engines = Engines::open(&config).await?;
-    let admin_listener = bind(config.admin_listen, "PARLEY_ADMIN_LISTEN").await?;
-    let listener = match roles {
-        Roles::Persister => None,
-        Roles::Both | Roles::Gateway => Some(bind(config.gateway.listen, "PARLEY_LISTEN").await?),
-    };
+    let Start { engines, admin_listener, listener } = Start::prepare(&config, roles).await?;
     if listener.is_some() && !config.token_key_is_set {
-        ensure!(roles == Roles::Both, "PARLEY_TOKEN_KEY is not set: gateways beside each other share one");
         config.gateway.token_key = token_key::load_or_make(&config.log.folder)?;
     }
 
@@ -88,6 +83,40 @@ async fn serve_until_drained(mut config: Config, roles: Roles, shutdown: Shutdow
     admin.await.context("the admin listener")?.context("the admin listener")?;
     tracing::info!("everything is stored and closed");
     Ok(served?)
+}
+
+/// What a process has to have before it serves.
+#[derive(Debug)]
+struct Start {
+    engines: Engines,
+    admin_listener: TcpListener,
+    /// `None` where no gateway is to run.
+    listener: Option<TcpListener>,
+}
+
+impl Start {
+    /// Fails with everything that is in the way.
+    async fn prepare(config: &Config, roles: Roles) -> Result<Self, Obstacles> {
+        let mut obstacles = Obstacles::default();
+        if roles == Roles::Gateway && !config.token_key_is_set {
+            obstacles.note::<()>(Err(anyhow!("PARLEY_TOKEN_KEY is not set: gateways beside each other share one")));
+        }
+        let engines = obstacles.note_all(Engines::open(config).await);
+        let admin_listener = obstacles.note(bind(config.admin_listen, "PARLEY_ADMIN_LISTEN").await);
+        let listener = match roles {
+            Roles::Persister => None,
+            Roles::Both | Roles::Gateway => obstacles.note(bind(config.gateway.listen, "PARLEY_LISTEN").await),
+        };
+        match (engines, admin_listener) {
+            (Some(engines), Some(admin_listener)) if obstacles.is_empty() => Ok(Self { engines, admin_listener, listener }),
+            (engines, _) => {
+                if let Some(engines) = engines {
+                    engines.close().await;
+                }
+                Err(obstacles)
+            }
+        }
+    }
 }
 
 /// What is behind a gateway in this process.

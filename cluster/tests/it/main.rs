@@ -6,6 +6,7 @@ mod binary;
 mod cluster;
 mod engines;
 mod nginx;
+mod proxy;
 mod upstream;
 
 use std::time::Duration;

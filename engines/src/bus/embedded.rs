@@ -16,7 +16,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use parley_proto::{
-    Cursor, PartitionId, RoomId,
+    Cursor, PartitionId, RoomId, UserId,
     segment::{Group, MalformedGroup, Segment},
 };
 use tokio::{
@@ -25,9 +25,16 @@ use tokio::{
 };
 
 use super::{
-    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusUnavailable, Channel, Incarnation, Published, RoomFrames, Tail, metrics,
+    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusRights, BusUnavailable, Channel, Incarnation, Published, RoomFrames, Tail,
+    metrics,
     script::{PartitionState, RoomGroup, TailCap},
 };
+
+mod limits;
+mod presence;
+
+use limits::Limits;
+use presence::People;
 
 /// The in-process bus. Clones are the same bus.
 #[derive(Debug, Clone, Default)]
@@ -39,6 +46,10 @@ struct Shared {
     subscribers: Mutex<Subscribers>,
     /// Gateway → until when it lives.
     gateways: Mutex<BTreeMap<String, Instant>>,
+    limits: Limits,
+    people: People,
+    /// Versions of people's rights. They are kept for as long as the process lives, like its accounts.
+    rights: Mutex<HashMap<UserId, u64>>,
     away: AtomicBool,
 }
 
@@ -66,6 +77,9 @@ impl EmbeddedBus {
             *lock(state) = PartitionState::default();
         }
         lock(&self.0.gateways).clear();
+        self.0.limits.clear();
+        self.0.people.clear();
+        lock(&self.0.rights).clear();
     }
 
     /// Loses a partition's state; its rooms' tails stay.
@@ -158,6 +172,24 @@ impl BusChannels for EmbeddedBus {
         }
         lock(&self.0.subscribers).deliver(channel, &BusEvent::Payload { channel, payload });
         Ok(())
+    }
+}
+
+#[async_trait]
+impl BusRights for EmbeddedBus {
+    async fn raise_rights(&self, versions: &[(UserId, u64)]) -> Result<(), BusUnavailable> {
+        self.check_away()?;
+        let mut rights = lock(&self.0.rights);
+        for (user, version) in versions {
+            rights.entry(*user).and_modify(|known| *known = (*known).max(*version)).or_insert(*version);
+        }
+        Ok(())
+    }
+
+    async fn rights(&self, users: &[UserId]) -> Result<Vec<Option<u64>>, BusUnavailable> {
+        self.check_away()?;
+        let rights = lock(&self.0.rights);
+        Ok(users.iter().map(|user| rights.get(user).copied()).collect())
     }
 }
 

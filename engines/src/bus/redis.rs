@@ -7,26 +7,29 @@ use std::{fmt, sync::LazyLock, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use parley_proto::{Cursor, PartitionId, Position, RoomId, segment::Group};
+use parley_proto::{Cursor, PartitionId, Position, RoomId, UserId, segment::Group};
 use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Script};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
 use self::{commands::Commands, subscriber::RedisConnection};
 use super::{
-    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusUnavailable, Channel, Incarnation, Published, RoomFrames, Tail,
-    script::TailCap,
+    Beat, BusChannels, BusConnection, BusEvent, BusLeases, BusPublish, BusRead, BusRights, BusUnavailable, Channel, Incarnation, Published, RIGHTS_KEPT,
+    RoomFrames, Tail, script::TailCap,
 };
 
 mod commands;
 mod entry;
 mod keys;
+mod limits;
+mod presence;
 mod subscriber;
 
 static PUBLISH: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/publish.lua")));
 static SEED: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/seed.lua")));
 static TAIL: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/tail.lua")));
 static BEAT: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/beat.lua")));
+static RAISE: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/raise.lua")));
 static RENEW: LazyLock<Script> = LazyLock::new(|| Script::new(include_str!("redis/renew.lua")));
 
 /// How to open a [`RedisBus`].
@@ -157,6 +160,32 @@ impl BusLeases for RedisBus {
 
     async fn remove_gateway(&self, gateway: &str) -> Result<(), BusUnavailable> {
         self.commands.query(redis::cmd("ZREM").arg(keys::GATEWAYS).arg(gateway)).await
+    }
+}
+
+#[async_trait]
+impl BusRights for RedisBus {
+    async fn raise_rights(&self, versions: &[(UserId, u64)]) -> Result<(), BusUnavailable> {
+        if versions.is_empty() {
+            return Ok(());
+        }
+        let mut call = RAISE.prepare_invoke();
+        call.arg(millis(RIGHTS_KEPT));
+        for (user, version) in versions {
+            call.key(keys::rights(*user)).arg(*version);
+        }
+        self.commands.run::<u64>(&call).await.map(drop)
+    }
+
+    async fn rights(&self, users: &[UserId]) -> Result<Vec<Option<u64>>, BusUnavailable> {
+        if users.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut call = redis::cmd("MGET");
+        for user in users {
+            call.arg(keys::rights(*user));
+        }
+        self.commands.query(&call).await
     }
 }
 

@@ -28,6 +28,7 @@ use super::{EnqueueError, LogError, LogFollower, LogReader, LogRecord, LogWriter
 
 mod appender;
 mod bounds;
+mod closing;
 mod config;
 mod context;
 mod follower;

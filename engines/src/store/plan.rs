@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use bytes::Bytes;
 use parley_proto::{
     Body, Cid, Kind, MessageId, Position, Record, RoomId, UnixMillis, UserId, codec,
-    event::SystemEvent,
+    event::{EventName, SystemEvent},
     notice::ChangedTally,
     wire::{Tally as Shown, VoteValue},
 };
@@ -15,7 +15,7 @@ use super::projection::{Batch, Committed, Entry, Outcomes};
 /// The stored rows that decide what the batch means.
 #[derive(Debug, Default)]
 pub(super) struct Needs {
-    /// Rooms that get rows.
+    /// Rooms that get rows, or that somebody has read.
     pub(super) rooms: BTreeSet<RoomId>,
     /// What edits, deletes, votes, reactions and erasures are about.
     pub(super) targets: BTreeSet<MessageId>,
@@ -31,8 +31,10 @@ impl Needs {
             if record.kind.is_row() {
                 needs.rooms.insert(record.room);
             }
+            needs.reads.extend(newcomer(record).map(|user| (record.room, user)));
             let Some(target) = record.target else {
                 if record.kind == Kind::Read {
+                    needs.rooms.insert(record.room);
                     needs.reads.insert((record.room, record.sender));
                 }
                 continue;
@@ -193,7 +195,8 @@ impl<'a> Plan<'a> {
             }
         }
         let rooms = self.rooms.iter().map(|(room, mark)| (*room, mark.last_seq)).collect();
-        Committed { outcomes: self.outcomes, rooms, tallies: tallies.into_values().collect() }
+        let reads = self.reads.iter().map(|((room, user), seq)| (*room, *user, *seq)).collect();
+        Committed { outcomes: self.outcomes, rooms, tallies: tallies.into_values().collect(), reads }
     }
 }
 
@@ -237,7 +240,11 @@ impl<'a> Planner<'a, '_> {
             Kind::System | Kind::Removed | Kind::Archived => {
                 self.plan.arrived.push(record.cid);
                 self.plan.events.extend(event(record));
-                self.row(position, record)
+                let effect = self.row(position, record);
+                if let Some(user) = newcomer(record) {
+                    self.set_read(record.room, user, i64::MAX);
+                }
+                effect
             }
             Kind::Edit => self.change(position, record, |target| target.sender == record.sender, Some(&record.body)),
             Kind::Delete | Kind::Erased => self.change(position, record, |_| true, None),
@@ -329,19 +336,36 @@ impl<'a> Planner<'a, '_> {
     }
 
     fn read(&mut self, record: &Record) -> Effect {
-        let (key, seq) = ((record.room, record.sender), record.value.max(0).cast_unsigned());
-        if self.known.reads.get(&key).is_some_and(|before| *before >= seq) {
-            return Effect::Superseded;
+        if self.set_read(record.room, record.sender, record.value) { Effect::Applied } else { Effect::Superseded }
+    }
+
+    /// Whether the mark moved. It is never above the room's last message, whatever a client says.
+    fn set_read(&mut self, room: RoomId, user: UserId, value: i64) -> bool {
+        let last = self.plan.rooms.get(&room).or_else(|| self.known.rooms.get(&room)).map_or(0, |mark| mark.last_seq);
+        let before = self.known.reads.get(&(room, user)).copied();
+        let seq = match u64::try_from(value) {
+            Ok(at_least) => at_least.min(last).max(before.unwrap_or(0)),
+            Err(_) => (value.unsigned_abs() - 1).min(before.unwrap_or(last)),
+        };
+        if before == Some(seq) {
+            return false;
         }
-        self.known.reads.insert(key, seq);
-        self.plan.reads.insert(key, seq);
-        Effect::Applied
+        self.known.reads.insert((room, user), seq);
+        self.plan.reads.insert((room, user), seq);
+        true
     }
 }
 
 /// Kinds that come out of the outbox.
 fn is_event(record: &Record) -> bool {
     record.kind.is_row() && record.kind != Kind::Message
+}
+
+/// Who became a member by this record: what was said before they came is not unread.
+fn newcomer(record: &Record) -> Option<UserId> {
+    let event = (record.kind == Kind::System).then(|| event(record)).flatten()?;
+    let came = matches!(event.event, EventName::Created | EventName::Joined);
+    event.member.filter(|member| came && member.role.is_some()).map(|member| member.user)
 }
 
 /// The rows of room and member that the record carries, if it is about its own room.

@@ -8,11 +8,13 @@ mod accounts;
 mod members;
 mod page;
 mod projection;
+mod reads;
 mod rooms;
 mod roster;
 mod sessions;
 mod sql;
 mod timeline;
+mod upkeep;
 mod votes;
 
 use std::{

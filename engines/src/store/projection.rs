@@ -96,6 +96,8 @@ pub struct Committed {
     pub rooms: Vec<(RoomId, u64)>,
     /// The tallies that changed, with the votes that changed them.
     pub tallies: Vec<ChangedTally>,
+    /// The read marks that moved, and whereto.
+    pub reads: Vec<(RoomId, UserId, u64)>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -129,6 +131,18 @@ pub struct DeadLetter {
     pub position: Position,
     pub reason: String,
     pub bytes: Bytes,
+    /// Where it was appended once more, if it was.
+    pub redriven: Option<Position>,
+}
+
+/// How the reason of a dead letter begins that every reader can read and this store's database refused.
+pub const REFUSED: &str = "refused by the database: ";
+
+impl DeadLetter {
+    /// What the database said of it; `None` where no reader can read it.
+    pub fn refusal(&self) -> Option<&str> {
+        self.reason.strip_prefix(REFUSED)
+    }
 }
 
 #[async_trait]

@@ -7,11 +7,13 @@
 mod accounts;
 mod members;
 mod projection;
+mod reads;
 mod rooms;
 mod roster;
 mod sessions;
 mod sql;
 mod timeline;
+mod upkeep;
 mod votes;
 
 use std::{path::Path, time::Duration};

@@ -8,6 +8,7 @@ mod projection;
 mod rooms;
 mod sqlite;
 mod timeline;
+mod upkeep;
 mod votes;
 
 /// An engine on a database of its own.
@@ -44,6 +45,11 @@ macro_rules! whole_contract {
                 an_old_token_ends_the_session,
                 ten_parallel_refreshes_are_one_success_one_grace_and_an_end,
                 an_ended_or_expired_session_refuses_every_token,
+                a_person_s_sessions_are_listed_last_seen_first_and_ended_but_one,
+                a_new_password_ends_all_sessions_but_one_and_is_set_once,
+                a_session_is_not_begun_with_a_password_that_was_changed_meanwhile,
+                a_version_grows_with_each_right_that_ends,
+                administrators_are_made_unmade_and_listed,
             }
             rooms {
                 a_new_room_has_its_creator_as_owner_and_an_event_in_the_outbox,
@@ -80,6 +86,9 @@ macro_rules! whole_contract {
                 votes_on_what_is_not_there_are_superseded,
                 a_sealed_body_is_kept_and_shown_as_nothing,
                 reading_only_moves_forward,
+                what_is_marked_unread_is_unread_until_it_is_read_again,
+                nobody_has_read_what_is_not_there_yet,
+                who_joins_has_nothing_unread,
                 an_event_that_arrived_leaves_the_outbox,
                 a_rebuild_repeats_rooms_and_members_in_any_order_of_versions,
                 a_refused_event_takes_its_outbox_row_with_it,
@@ -87,6 +96,13 @@ macro_rules! whole_contract {
                 the_same_id_twice_is_refused_as_a_whole,
                 records_of_an_unknown_room_are_kept,
                 a_call_that_is_given_up_leaves_nothing_half_done,
+            }
+            upkeep {
+                what_was_decided_later_is_found_and_what_was_not_is_not,
+                a_dead_letter_says_where_it_lies_as_well,
+                the_roster_is_listed_with_those_who_left_and_written_only_over_what_is_older,
+                whoever_the_log_names_gets_an_account_without_a_password_once,
+                a_public_room_claims_the_name_that_another_one_gave_up_meanwhile,
             }
         }
 

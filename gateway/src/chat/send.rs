@@ -16,16 +16,16 @@ use parley_proto::{
 use tokio::time::Instant;
 
 use super::{Chat, DropRequest, SendOutcome, SendRequest, VoteRequest};
-use crate::{clock, metrics, refusal::Refusal};
+use crate::{clock, limits::What, metrics, refusal::Refusal};
 
 /// A first attempt's floor may lie this far below the end: the rest of the window is for the time until it is appended.
 const FLOOR_DISTANCE_MAX: u64 = WINDOW / 2;
 /// What a client is told to wait before it retries an unknown outcome.
-const UNKNOWN_RETRY: Duration = Duration::from_millis(500);
+const UNKNOWN_RETRY_MS: u64 = 500;
 /// What a client is told to wait while the producer's queue is full.
 const QUEUE_RETRY: Duration = Duration::from_millis(250);
 
-const UNKNOWN: SendOutcome = SendOutcome::Unknown { is_final: false, retry_after_ms: UNKNOWN_RETRY.as_millis() as u64 };
+const UNKNOWN: SendOutcome = SendOutcome::Unknown { is_final: false, retry_after_ms: UNKNOWN_RETRY_MS };
 /// Nobody can find out any more.
 const UNKNOWN_FOR_EVER: SendOutcome = SendOutcome::Unknown { is_final: true, retry_after_ms: 0 };
 
@@ -86,8 +86,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool) -> Self {
-        let begun = Instant::now();
+    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool, begun: Instant) -> Self {
         Self { of, room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + limits::SEND_ANSWER, begun }
     }
 
@@ -97,10 +96,11 @@ impl Attempt {
 
     /// The no of a first attempt; of a further one nothing is known.
     fn refused(&self, code: ErrorCode, retry_after: Option<Duration>) -> SendOutcome {
+        let retry_after_ms = retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
         if self.further {
-            return UNKNOWN;
+            return SendOutcome::Unknown { is_final: false, retry_after_ms: retry_after_ms.unwrap_or(UNKNOWN_RETRY_MS) };
         }
-        SendOutcome::Rejected { code, is_final: false, retry_after_ms: retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX)) }
+        SendOutcome::Rejected { code, is_final: false, retry_after_ms }
     }
 
     fn refusal(&self, refusal: &Refusal) -> SendOutcome {
@@ -121,9 +121,13 @@ impl Attempt {
 }
 
 impl Chat {
-    /// Everything up to the handing over, which happens in the order of the calls.
-    pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry);
+    /// Everything up to the handing over, which happens in the order of the calls. The answer is due [`limits::SEND_ANSWER`] after `received`.
+    /// A retry counts as a send: above the limit its outcome stays unknown.
+    pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest, received: Instant) -> Begun {
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry, received);
+        if let Err(refusal) = self.limits.spend(What::Sends, sender) {
+            return attempt.answered(attempt.refusal(&refusal));
+        }
         let permitted = async {
             text::check_body(&request.body).map_err(|error| {
                 Refusal::new(match error {
@@ -139,9 +143,12 @@ impl Chat {
     }
 
     /// The same for a vote.
-    pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest) -> Begun {
+    pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest, received: Instant) -> Begun {
         let VoteRequest { room, cid, base, target, value, retry } = request;
-        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry);
+        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry, received);
+        if let Err(refusal) = self.limits.spend(What::Votes, sender) {
+            return attempt.answered(attempt.refusal(&refusal));
+        }
         let permitted = async {
             self.rights.member(room, sender).await?;
             // A retry's message was there at its first attempt; what became of it since is the fold's to judge.
@@ -162,8 +169,11 @@ impl Chat {
     }
 
     /// Appends the cancel of a send whose outcome is unknown.
-    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true);
+    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest, received: Instant) -> Begun {
+        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true, received);
+        if let Err(refusal) = self.limits.spend(What::Sends, sender) {
+            return attempt.answered(attempt.refusal(&refusal));
+        }
         self.hand_over(attempt, Payload::cancel()).await
     }
 

@@ -10,13 +10,15 @@ use parley_proto::{ErrorCode, SessionId, UnixMillis, item::rfc3339_millis, wire:
 use serde::{Deserialize, Serialize};
 
 use super::{
+    agent,
+    client_address::ClientAddress,
     cookies,
     input::{Body, OptionalBody},
     signed_in,
     state::AppState,
 };
 use crate::{
-    accounts::{Granted, SignUp},
+    accounts::{Client, Granted, SignUp},
     clock,
     refusal::Refusal,
     tokens::RefreshToken,
@@ -70,16 +72,22 @@ struct Session {
     refresh_token: Option<String>,
 }
 
-pub(super) async fn sign_up(State(state): State<AppState>, Body(body): Body<SignUpBody>) -> Result<Response, Refusal> {
+pub(super) async fn sign_up(State(state): State<AppState>, headers: HeaderMap, Body(body): Body<SignUpBody>) -> Result<Response, Refusal> {
     let now = clock::now();
     let request = SignUp { user_name: body.user_name, password: body.password, display_name: body.display_name };
-    let granted = state.accounts.sign_up(request, now).await?;
+    let granted = state.accounts.sign_up(request, agent::summary(&headers), now).await?;
     Ok(answer(&state, StatusCode::CREATED, granted, body.session, now))
 }
 
-pub(super) async fn sign_in(State(state): State<AppState>, Body(body): Body<SignInBody>) -> Result<Response, Refusal> {
+pub(super) async fn sign_in(
+    State(state): State<AppState>,
+    ClientAddress(address): ClientAddress,
+    headers: HeaderMap,
+    Body(body): Body<SignInBody>,
+) -> Result<Response, Refusal> {
     let now = clock::now();
-    let granted = state.accounts.sign_in(&body.user_name, &body.password, now).await?;
+    let client = Client { address, agent: agent::summary(&headers) };
+    let granted = state.accounts.sign_in(&body.user_name, &body.password, client, now).await?;
     Ok(answer(&state, StatusCode::OK, granted, body.session, now))
 }
 
@@ -113,7 +121,7 @@ pub(super) async fn sign_out(State(state): State<AppState>, headers: HeaderMap) 
     let access = signed_in::token(&headers, &state.config).and_then(|token| state.tokens.verify(&token, now));
     let refresh = cookies::refresh(&headers, &state.config);
     match (access, refresh) {
-        (Some(access), _) => state.accounts.sign_out(access.session).await?,
+        (Some(access), _) => state.accounts.sign_out(access).await?,
         (None, Some(token)) if signed_in::bearer(&headers).is_none() => {
             if let Some(token) = RefreshToken::parse(&token) {
                 state.accounts.sign_out_by_refresh(&token, now).await?;

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     chat::{HistoryPage, PageAt, SendOutcome, SendRequest},
+    limits::What,
     refusal::Refusal,
     tokens::List,
 };
@@ -70,6 +71,7 @@ struct Unknown {
 }
 
 pub(super) async fn list(State(state): State<AppState>, member: RoomMember, Query(query): Query<MessagesQuery>) -> Result<Json<Messages>, Refusal> {
+    state.limits.spend(What::Reads, member.user)?;
     let list = List::Messages(member.room);
     let limit = lists::limit(query.limit.as_deref())?;
     let at = page_at(&state, &list, &query)?;

@@ -48,6 +48,10 @@ pub(super) struct Room {
     member: bool,
     members: u64,
     last_seq: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unread: Option<u64>,
     #[serde(with = "rfc3339_millis")]
     last_activity_at: UnixMillis,
     #[serde(with = "rfc3339_millis")]
@@ -56,7 +60,7 @@ pub(super) struct Room {
 }
 
 impl From<SeenRoom> for Room {
-    fn from(SeenRoom { room, member }: SeenRoom) -> Self {
+    fn from(SeenRoom { room, member, read_seq }: SeenRoom) -> Self {
         Self {
             id: room.id,
             kind: room.kind,
@@ -66,6 +70,8 @@ impl From<SeenRoom> for Room {
             member,
             members: room.members,
             last_seq: room.last_seq,
+            read_seq,
+            unread: read_seq.map(|read| room.last_seq.saturating_sub(read)),
             last_activity_at: room.last_activity_at,
             created_at: room.created_at,
             archived: room.archived,

@@ -7,13 +7,19 @@ use axum::{
 use parley_proto::{ErrorCode, RoomId, SessionId, UserId};
 
 use super::{cookies, input::Id, state::AppState};
-use crate::{clock, config::GatewayConfig, refusal::Refusal};
+use crate::{clock, config::GatewayConfig, refusal::Refusal, tokens::Access};
 
 /// Whoever asks, by a bearer token, else by cookie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignedIn {
     pub user: UserId,
     pub session: SessionId,
+}
+
+impl From<SignedIn> for Access {
+    fn from(who: SignedIn) -> Self {
+        Self { user: who.user, session: who.session }
+    }
 }
 
 /// Whoever asks, a member of the room in the path (`{id}`).

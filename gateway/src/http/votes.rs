@@ -18,6 +18,7 @@ use super::{
 use crate::{
     chat::{Period, TopMessages, VoteRequest},
     clock,
+    limits::What,
     refusal::Refusal,
     tokens::List,
 };
@@ -85,6 +86,7 @@ pub(super) async fn list(
     Id(InMessage { message, .. }): Id<InMessage>,
     Query(query): Query<PageQuery>,
 ) -> Result<Json<Votes>, Refusal> {
+    state.limits.spend(What::Reads, member.user)?;
     let list = List::Votes(message);
     let request = lists::request(&state.cursors, &list, &query)?;
     let page = state.chat.voters(member.room, message, &request).await?;
@@ -94,6 +96,7 @@ pub(super) async fn list(
 }
 
 pub(super) async fn top(State(state): State<AppState>, member: RoomMember, Query(query): Query<TopQuery>) -> Result<Json<Top>, Refusal> {
+    state.limits.spend(What::Reads, member.user)?;
     let limit = lists::limit(query.limit.as_deref())?;
     let period = match query.period.as_deref() {
         None | Some("") => Period::default(),

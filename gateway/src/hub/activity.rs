@@ -1,8 +1,9 @@
-//! Something happened in rooms that a socket does not receive in full: told once a second, coalesced, as the persister's notices say it.
+//! Something happened in rooms that a socket does not receive in full, or its person has read elsewhere: told once a second, coalesced, as the persister's
+//! notices say it. Nobody looks after a lost notice here: lists of rooms say both.
 
 use std::collections::{HashMap, HashSet};
 
-use parley_proto::{Position, RoomId, notice::Notice};
+use parley_proto::{Position, RoomId, UserId, notice::Notice};
 
 use super::SocketId;
 
@@ -12,6 +13,7 @@ pub(super) struct Activity {
     sockets: HashMap<RoomId, HashSet<SocketId>>,
     rooms: HashMap<SocketId, HashSet<RoomId>>,
     news: HashMap<RoomId, (Position, u64)>,
+    reads: HashMap<UserId, HashMap<RoomId, u64>>,
 }
 
 impl Activity {
@@ -41,12 +43,25 @@ impl Activity {
         }
     }
 
+    /// What the socket is told of.
+    pub(super) fn rooms(&self, socket: SocketId) -> Vec<RoomId> {
+        self.rooms.get(&socket).into_iter().flatten().copied().collect()
+    }
+
     pub(super) fn notice(&mut self, notice: &Notice) {
         for (room, seq) in &notice.rooms {
             if self.sockets.contains_key(room) {
                 self.news.insert(*room, (Position(notice.to.0.saturating_sub(1)), *seq));
             }
         }
+        for (room, user, seq) in &notice.reads {
+            self.reads.entry(*user).or_default().insert(*room, *seq);
+        }
+    }
+
+    /// How far people have read, as it is to be told now to each person's sockets.
+    pub(super) fn take_reads(&mut self) -> HashMap<UserId, HashMap<RoomId, u64>> {
+        std::mem::take(&mut self.reads)
     }
 
     /// What is to be told now.

@@ -1,14 +1,14 @@
 //! What the persister tells after each commit: tallies and voided records are handed on to the rooms' sockets, and what a lost notice said is read from the store.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use parley_engines::store::{StoreUnavailable, votes::ChangedQuery};
 use parley_proto::{
-    Cursor, PartitionId, Position, RoomId, UserId, check,
+    Cursor, PartitionId, Position, RoomId, UserId, WINDOW, check,
     notice::{ChangedTally, Notice},
 };
 use tokio::{sync::watch, time::Instant};
@@ -16,6 +16,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{
     Inner,
     chain::{Chain, Heard},
+    room::{Room, VOIDS_MAX},
 };
 use crate::metrics;
 
@@ -34,11 +35,25 @@ pub(super) struct Notices {
     chain: Mutex<Chain>,
     /// The chain's end, for those who must not wait for its lock.
     end: watch::Sender<Option<Cursor>>,
+    /// The newest of what the store refused: the bus' tails and the log still have it.
+    voids: Mutex<VecDeque<(RoomId, Position)>>,
 }
 
 impl Notices {
     pub(super) fn new() -> Self {
-        Self { chain: Mutex::new(Chain::new(Instant::now())), end: watch::Sender::new(None) }
+        Self { chain: Mutex::new(Chain::new(Instant::now())), end: watch::Sender::new(None), voids: Mutex::default() }
+    }
+
+    /// What the store is known to have refused in this room.
+    pub(super) fn voids(&self, room: RoomId) -> Vec<Position> {
+        Inner::lock(&self.voids).iter().filter(|(of, _)| *of == room).map(|(_, position)| *position).collect()
+    }
+
+    fn remember_voids(&self, voids: &[(RoomId, Position)]) {
+        let mut known = Inner::lock(&self.voids);
+        known.extend(voids);
+        let excess = known.len().saturating_sub(VOIDS_MAX);
+        known.drain(..excess);
     }
 
     /// Every change below this was handed on to the rooms.
@@ -55,6 +70,7 @@ impl Notices {
 
 /// What changed while a chain went from one cursor to another.
 struct Change {
+    partition: PartitionId,
     from: Cursor,
     to: Cursor,
     tallies: Vec<ChangedTally>,
@@ -68,7 +84,7 @@ impl Inner {
         let mut chain = Self::lock(&notices.chain);
         match chain.notice(from, to, Instant::now()) {
             Heard::Next => {
-                self.hand_on(Change { from, to, tallies, voids });
+                self.hand_on(Change { partition, from, to, tallies, voids });
                 chain.handed_on(to);
                 notices.end.send_replace(chain.end());
             }
@@ -95,7 +111,10 @@ impl Inner {
     }
 
     fn hand_on(&self, change: Change) {
-        let Change { from, to, tallies, voids } = change;
+        let Change { partition, from, to, tallies, voids } = change;
+        if let Some(notices) = self.notices.get(usize::from(partition.0)) {
+            notices.remember_voids(&voids);
+        }
         let mut by_room: HashMap<RoomId, Vec<ChangedTally>> = HashMap::new();
         for tally in tallies {
             by_room.entry(tally.room).or_default().push(tally);
@@ -130,15 +149,14 @@ impl Inner {
                 }
             };
             let mut chain = Self::lock(&notices.chain);
-            // A room that came after the question would miss what the answer does not say of it.
-            if from.is_some() && self.rooms_of(partition).iter().any(|room| !rooms.contains_key(&room.id)) {
+            // Who came after the question would miss what the answer does not say: a room its tallies, a person in it their own votes.
+            let asked = |room: &Room| rooms.get(&room.id).is_some_and(|users| room.users().iter().all(|user| users.contains(user)));
+            if from.is_some() && !self.rooms_of(partition).iter().all(|room| asked(room)) {
                 continue;
             }
             let (change, next) = read;
             let to = change.to;
-            if from.is_some() {
-                self.hand_on(change);
-            }
+            self.hand_on(change);
             let again = chain.read(to, next, Instant::now());
             notices.end.send_replace(chain.end());
             if !again {
@@ -149,7 +167,7 @@ impl Inner {
         Self::lock(&notices.chain).read_failed();
     }
 
-    /// One piece, and the store's `next`. Without `from` nothing but that.
+    /// One piece, and the store's `next`. Without `from` no tallies: only what was refused not long ago.
     async fn read_change(
         &self,
         partition: PartitionId,
@@ -162,14 +180,12 @@ impl Inner {
         let start = from.unwrap_or_default();
         let query = ChangedQuery { partition, rooms: &ids, voters: &voters, from: start, limit: READ_TALLIES };
         let snapshot = self.store.changed_tallies(query).await?;
-        let voids = match from {
-            None => Vec::new(),
-            Some(from) => self.store.dead_letters(partition, from, READ_VOIDS).await?,
-        };
+        let voids = self.store.dead_letters(partition, from.unwrap_or_else(|| snapshot.next.back(WINDOW)), READ_VOIDS).await?;
         // What the check refuses was never shown.
         let shown =
             |letter: &parley_engines::store::projection::DeadLetter| check::check(&letter.bytes, partition).ok().map(|record| (record.room, letter.position));
-        let change = Change { from: start, to: snapshot.value.complete_to, tallies: snapshot.value.items, voids: voids.iter().filter_map(shown).collect() };
+        let change =
+            Change { partition, from: start, to: snapshot.value.complete_to, tallies: snapshot.value.items, voids: voids.iter().filter_map(shown).collect() };
         Ok((change, snapshot.next))
     }
 }

@@ -1,6 +1,7 @@
 //! A watched room: the views of the sockets that receive it.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -24,6 +25,8 @@ use crate::{
     reader::{ReadError, Reader},
 };
 
+/// Refused records of a room that are remembered.
+pub(super) const VOIDS_MAX: usize = 1_000;
 /// Between attempts to read what is missing.
 const REPAIR_RETRY: Duration = Duration::from_millis(200);
 
@@ -43,6 +46,27 @@ struct State {
     watchers: Vec<Watcher>,
     repairing: bool,
     tallies: RoomTallies,
+    /// What the store refused here: tail and log still have it, and may show it again.
+    voids: BTreeSet<Position>,
+}
+
+impl State {
+    /// Remembers the newest.
+    fn remember_voids(&mut self, positions: impl IntoIterator<Item = Position>) {
+        self.voids.extend(positions);
+        while self.voids.len() > VOIDS_MAX {
+            self.voids.pop_first();
+        }
+    }
+
+    /// What was shown of [from, to) though the store refused it.
+    fn voids_in(&self, room: RoomId, from: Cursor, to: Cursor) -> Option<ServerFrame> {
+        if from >= to {
+            return None;
+        }
+        let positions: Vec<_> = self.voids.range(from.position()..to.position()).copied().collect();
+        (!positions.is_empty()).then_some(ServerFrame::Voided { room, positions })
+    }
 }
 
 /// A room that at least one socket of this gateway watches.
@@ -63,7 +87,7 @@ pub(super) struct RoomChannel {
 }
 
 /// A first answer on its way in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Entering {
     pub(super) socket: SocketId,
     pub(super) cursor: Cursor,
@@ -73,6 +97,8 @@ pub(super) struct Entering {
     pub(super) ticket: Ticket,
     /// Changes of tallies are handed on by now.
     pub(super) chain_known: bool,
+    /// What the store is known to have refused in this room.
+    pub(super) voids: Vec<Position>,
 }
 
 /// What became of a first answer.
@@ -133,11 +159,23 @@ impl Room {
         state.watchers.len() != before
     }
 
+    /// Queues a frame for a socket that is here.
+    pub(super) fn queue(&self, socket: SocketId, frame: &ServerFrame) -> bool {
+        let state = self.state();
+        let watcher = state.watchers.iter().find(|watcher| watcher.socket == socket);
+        watcher.is_some_and(|watcher| {
+            watcher.outbox.send(frame);
+            true
+        })
+    }
+
     /// See [`View::go_live`]; `reply` is queued first.
     pub(super) fn go_live(self: &Arc<Self>, reader: &Reader, entering: Entering, reply: impl FnOnce(&Outbox)) -> Entered {
-        let Entering { socket, cursor, beat, brought, ticket, chain_known } = entering;
+        let Entering { socket, cursor, beat, brought, ticket, chain_known, voids } = entering;
         let mut state = self.state();
         let state = &mut *state;
+        state.remember_voids(voids);
+        let voided = state.voids_in(self.id, Cursor::ZERO, Cursor::LIMIT);
         let Some(watcher) = state.watchers.iter_mut().find(|watcher| watcher.socket == socket) else { return Entered::Live { outstanding: None } };
         let (known, outstanding) = match brought.read {
             // Tallies of messages above `below` that were handed on already reached this view as little as those that were read before.
@@ -153,6 +191,9 @@ impl Room {
         reply(&watcher.outbox);
         let held = out.held;
         metrics::frames_delivered(emit(watcher, out));
+        if let Some(voided) = voided {
+            watcher.outbox.send(&voided);
+        }
         if held {
             self.start_repair(state, reader);
         }
@@ -162,6 +203,7 @@ impl Room {
     /// Live frames arrived.
     pub(super) fn apply(self: &Arc<Self>, reader: &Reader, shared: &Arc<Shared>) {
         let mut state = self.state();
+        let voided = state.voids_in(self.id, shared.segment.prev, shared.segment.end);
         let (mut held, mut delivered) = (false, 0);
         for watcher in &mut state.watchers {
             let mut out = Outcome::default();
@@ -171,6 +213,7 @@ impl Room {
                 held = true;
             }
             delivered += emit(watcher, out);
+            void(watcher, voided.as_ref());
         }
         metrics::frames_delivered(delivered);
         if held {
@@ -211,6 +254,15 @@ impl Room {
 
     /// Where the view stands, the chain of notices having got to `end`; the client is told by the caller.
     pub(super) fn tell(&self, socket: SocketId, end: Cursor) -> Option<Told> {
+        self.place(socket, end, View::tell)
+    }
+
+    /// Where the client stands, as far as it knows.
+    pub(super) fn known(&self, socket: SocketId, end: Cursor) -> Option<Told> {
+        self.place(socket, end, View::known)
+    }
+
+    fn place(&self, socket: SocketId, end: Cursor, cursor: fn(&mut View) -> Cursor) -> Option<Told> {
         let mut state = self.state();
         let flushed = state.tallies.told(end);
         let watcher = state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live())?;
@@ -218,7 +270,7 @@ impl Room {
             Known::Outstanding { floor, .. } => floor,
             Known::AsOf(as_of) => as_of.max(flushed),
         };
-        Some(Told { room: self.id, cursor: watcher.view.tell(), as_of })
+        Some(Told { room: self.id, cursor: cursor(&mut watcher.view), as_of })
     }
 
     /// Who watches.
@@ -258,10 +310,10 @@ impl Room {
 
     /// The store refused what live frames showed at these positions.
     pub(super) fn voided(&self, positions: Vec<Position>) {
+        let mut state = self.state();
+        state.remember_voids(positions.iter().copied());
         let frame = ServerFrame::Voided { room: self.id, positions };
-        for watcher in self.state().watchers.iter().filter(|watcher| watcher.view.is_live()) {
-            watcher.outbox.send(&frame);
-        }
+        state.watchers.iter().for_each(|watcher| void(watcher, Some(&frame)));
     }
 
     /// From where on tallies have to be read for the view that has the ticket.
@@ -332,11 +384,15 @@ impl Room {
             let Some((from, to)) = range else { return };
             match reader.read(self.id, from, to).await {
                 Ok(segment) => {
-                    let shared = Shared::new(segment);
-                    for watcher in &mut self.state().watchers {
+                    let shared = Shared::read(segment);
+                    let mut state = self.state();
+                    // What waited behind the repair comes with it.
+                    let voided = state.voids_in(self.id, shared.segment.prev, Cursor::LIMIT);
+                    for watcher in &mut state.watchers {
                         let mut out = Outcome::default();
                         watcher.view.repair(&shared, &mut out);
                         metrics::frames_delivered(emit(watcher, out));
+                        void(watcher, voided.as_ref());
                     }
                 }
                 Err(ReadError::TooMuch) => {
@@ -349,6 +405,13 @@ impl Room {
                 Err(ReadError::Pending) => tokio::time::sleep(REPAIR_RETRY).await,
             }
         }
+    }
+}
+
+/// Tells a client that is shown the room what of it the store refused.
+fn void(watcher: &Watcher, voided: Option<&ServerFrame>) {
+    if let Some(voided) = voided.filter(|_| watcher.view.is_live()) {
+        watcher.outbox.send(voided);
     }
 }
 
@@ -399,7 +462,7 @@ mod tests {
         fn enter(&self, cursor: u64, floor: u64, read: Option<(u64, u64)>) -> Entered {
             let read = read.map(|(as_of, below)| ReadTallies { as_of: Cursor(as_of), below: Cursor(below) });
             let brought = Brought { floor: Cursor(floor), read };
-            let entering = Entering { socket: SOCKET, cursor: Cursor(cursor), beat: 0, brought, ticket: TICKET, chain_known: true };
+            let entering = Entering { socket: SOCKET, cursor: Cursor(cursor), beat: 0, brought, ticket: TICKET, chain_known: true, voids: Vec::new() };
             self.room.go_live(&self.reader, entering, |outbox| outbox.push("reply".into()))
         }
 
@@ -439,7 +502,7 @@ mod tests {
         }
         let world = World::new().await;
         let brought = Brought { floor: Cursor(3), read: Some(ReadTallies { as_of: Cursor(9), below: Cursor(9) }) };
-        let entering = Entering { socket: SOCKET, cursor: Cursor(9), beat: 0, brought, ticket: TICKET, chain_known: false };
+        let entering = Entering { socket: SOCKET, cursor: Cursor(9), beat: 0, brought, ticket: TICKET, chain_known: false, voids: Vec::new() };
         assert_eq!(world.room.go_live(&world.reader, entering, |_| {}), Entered::Stale, "nobody knows yet what is handed on");
     }
 
@@ -461,6 +524,21 @@ mod tests {
         // What waits for a flush is not known yet.
         world.changed(14, 16, 3);
         assert_eq!(world.as_of(16), 14);
+    }
+
+    #[tokio::test]
+    async fn what_the_store_refused_before_a_socket_came_is_taken_away_from_it_too() {
+        for after in [false, true] {
+            let world = World::new().await;
+            if !after {
+                world.room.voided(vec![Position(7)]);
+            }
+            world.enter(20, 3, Some((20, 20)));
+            if after {
+                world.room.voided(vec![Position(7)]);
+            }
+            assert_eq!(world.sent().await, 2, "the reply, and what is void");
+        }
     }
 
     #[tokio::test]

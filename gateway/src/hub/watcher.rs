@@ -19,12 +19,21 @@ const BUFFER_BYTES: usize = 512 * 1024;
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) segment: Segment,
+    /// Where a client stands that has applied it: just above its last item.
+    known: Cursor,
     frame: std::sync::OnceLock<Utf8Bytes>,
 }
 
 impl Shared {
+    /// What the bus tells ends with its last item.
     pub(super) fn new(segment: Segment) -> Arc<Self> {
-        Arc::new(Self { segment, frame: std::sync::OnceLock::new() })
+        Arc::new(Self { known: segment.end, segment, frame: std::sync::OnceLock::new() })
+    }
+
+    /// What was read may end above its last item, and an older row that changed is applied where it changed: a client learns of neither.
+    pub(super) fn read(segment: Segment) -> Arc<Self> {
+        let known = segment.group.items().iter().map(|(_, item)| item.position.next()).max().unwrap_or_default();
+        Arc::new(Self { known, segment, frame: std::sync::OnceLock::new() })
     }
 
     fn full_frame(&self, room: RoomId) -> Utf8Bytes {
@@ -116,6 +125,11 @@ impl View {
         self.cursor
     }
 
+    /// What the client knows of c.
+    pub(super) fn known(&mut self) -> Cursor {
+        self.told
+    }
+
     /// How far c is above what the client knows.
     pub(super) fn untold(&self) -> u64 {
         self.cursor.since(self.told)
@@ -203,7 +217,7 @@ impl View {
             (!json.is_empty()).then(|| frames_json(self.room, self.told, json).into())
         };
         if frame.is_some() {
-            self.told = segment.end;
+            self.told = self.told.max(shared.known);
         }
         frame
     }
@@ -318,6 +332,18 @@ mod tests {
         let frame: serde_json::Value = serde_json::from_str(&out.frames[0]).unwrap();
         assert_eq!(frame["prev"], 5);
         assert_eq!(view.untold(), 0);
+    }
+
+    #[test]
+    fn a_repair_that_reaches_beyond_its_last_item_is_not_known_to_the_client() {
+        let mut view = live_at(5);
+        assert!(view.want(Cursor(20)));
+        let Segment { prev, group, .. } = segment(5, &[6, 8]).segment.clone();
+        let mut out = Outcome::default();
+        view.repair(&Shared::read(Segment { prev, end: Cursor(20), group }), &mut out);
+        view.apply(&segment(20, &[25]), &mut out);
+        let frame: serde_json::Value = serde_json::from_str(&out.frames[1]).unwrap();
+        assert_eq!((view.cursor(), &frame["prev"]), (Cursor(26), &serde_json::json!(9)));
     }
 
     #[test]

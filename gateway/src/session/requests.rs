@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,16 +14,21 @@ use parley_proto::{
     wire::{ClientFrame, NewestPage, Ref, RoomCursor, ServerFrame},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::Instant,
 };
 
 use super::context::{Caller, Shared};
 use crate::{
     chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest, VoteRequest},
-    hub::{NotNow, SocketId},
+    hub::{NotNow, SocketId, Told},
+    limits::{
+        What,
+        load::{Kind, UnderWay},
+    },
     metrics,
     outbox::Outbox,
+    reads::ReadMark,
     refusal::Refusal,
     subscribe::Newest,
 };
@@ -44,6 +49,10 @@ pub(super) struct Signed {
     pub(super) subscribing: Arc<tokio::sync::Mutex<()>>,
     /// Rooms in which the outcome of a send is unknown: nothing may overtake it.
     holds: Arc<Mutex<HashMap<RoomId, Cid>>>,
+    /// `false` while nobody vouches for the person's rights.
+    pub(super) verified: watch::Receiver<bool>,
+    /// Where the socket stood when that began.
+    stopped: Arc<Mutex<Vec<Told>>>,
 }
 
 /// A send's place in the connection's order.
@@ -51,6 +60,10 @@ pub(super) struct Signed {
 pub(super) struct Turn {
     frame: ClientFrame,
     permit: OwnedSemaphorePermit,
+    /// Among the requests of all sockets; none where there are too many.
+    under_way: Result<UnderWay, Refusal>,
+    /// Its time runs from here, however long it waits for its turn.
+    received: Instant,
 }
 
 /// Where requests are handed in.
@@ -63,8 +76,12 @@ pub(super) struct Requests {
 }
 
 impl Signed {
-    pub(super) fn new(shared: Arc<Shared>, caller: Caller, socket: SocketId, outbox: Outbox) -> Self {
-        Self { shared, caller, socket, outbox, subscribing: Arc::default(), holds: Arc::default() }
+    pub(super) fn new(shared: Arc<Shared>, caller: Caller, socket: SocketId, outbox: Outbox, verified: watch::Receiver<bool>) -> Self {
+        Self { shared, caller, socket, outbox, subscribing: Arc::default(), holds: Arc::default(), verified, stopped: Arc::default() }
+    }
+
+    pub(super) fn stopped(&self) -> MutexGuard<'_, Vec<Told>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn refuse(&self, reference: Option<Ref>, refusal: Refusal) {
@@ -74,7 +91,8 @@ impl Signed {
 
     /// Tells the client where it stands in all rooms, and gives it a token to come back with.
     pub(super) fn tell_cursors(&self) {
-        let rooms = self.shared.hub.tell_cursors(self.socket);
+        let mut rooms = self.shared.hub.tell_cursors(self.socket);
+        rooms.extend(self.stopped().iter().copied());
         let items = rooms.iter().map(|told| RoomCursor { room: told.room, cursor: told.cursor }).collect();
         let token = super::token::ResumeToken { user: self.caller.user, session: self.caller.session, log_id: self.shared.log_id, rooms };
         self.outbox.send(&ServerFrame::Cursors { items, token: token.sign(&self.shared.signer) });
@@ -88,12 +106,12 @@ impl Signed {
 
     async fn subscribe(&self, reference: Ref, room: RoomId, limit: Option<u32>) -> Result<(), Refusal> {
         let limit = page_limit(limit)?;
+        let _under_way = self.shared.personal.load.begin(Kind::Subscribe)?;
+        self.shared.personal.spend(What::Reads, self.caller.user)?;
         self.shared.rights.member(room, self.caller.user).await?;
         let _guard = self.subscribing.lock().await;
         let begun = Instant::now();
-        if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
-            return Err(Refusal::new(ErrorCode::TooManySubscriptions));
-        }
+        self.join(room).await?;
         for _ in 0..JOIN_ATTEMPTS {
             let newest = match self.shared.subscriber.newest(room, limit).await {
                 Ok(newest) => newest,
@@ -105,6 +123,9 @@ impl Signed {
             let (tier, catching_up) = (newest.tier, newest.catching_up);
             let page = self.newest_page(newest).await;
             if self.enter_with_page(room, page, |page| ServerFrame::Subscribed { reference, room, page, catching_up }).await {
+                if self.shared.hub.cursor(self.socket, room).is_none() {
+                    return Err(self.cut_short());
+                }
                 metrics::subscribed(tier.name(), begun.elapsed().as_secs_f64());
                 self.tell_cursors();
                 return Ok(());
@@ -114,9 +135,22 @@ impl Signed {
         Err(Refusal::new(ErrorCode::Overloaded).retry_after(Duration::from_secs(1)))
     }
 
+    /// Starts to receive. The right is looked at once more: a revocation that came before found nothing to end, one that comes later ends this.
+    pub(super) async fn join(&self, room: RoomId) -> Result<(), Refusal> {
+        if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
+            return Err(Refusal::new(ErrorCode::TooManySubscriptions));
+        }
+        let still = if self.is_in_doubt() { Err(Self::doubt()) } else { self.shared.rights.member(room, self.caller.user).await.map(drop) };
+        if still.is_err() {
+            self.shared.hub.leave(self.socket, room).await;
+        }
+        still
+    }
+
     async fn unsubscribe(&self, reference: Ref, room: RoomId) {
         let _guard = self.subscribing.lock().await;
         self.shared.hub.leave(self.socket, room).await;
+        self.stopped().retain(|told| told.room != room);
         self.outbox.send(&ServerFrame::Unsubscribed { reference: Some(reference), room, code: None });
         self.tell_cursors();
     }
@@ -124,6 +158,8 @@ impl Signed {
     /// A page as this socket sees the room at the moment in which the page is queued: what happened between would be missing from it otherwise.
     async fn history(&self, reference: Ref, room: RoomId, at: PageAt, limit: Option<u32>) -> Result<(), Refusal> {
         let limit = page_limit(limit)?;
+        let _under_way = self.shared.personal.load.begin(Kind::DeepHistory)?;
+        self.shared.personal.spend(What::Reads, self.caller.user)?;
         self.shared.rights.member(room, self.caller.user).await?;
         let mut cursor = self.shared.hub.cursor(self.socket, room).ok_or_else(|| Refusal::new(ErrorCode::NotSubscribed))?;
         for _ in 0..PAGE_ATTEMPTS {
@@ -171,8 +207,33 @@ impl Signed {
         }
     }
 
+    /// Answers a send that is not begun: a first attempt was not made, the outcome of a further one is as unknown as before.
+    fn put_off(&self, frame: &ClientFrame, refusal: &Refusal) {
+        let retry_after_ms = refusal.retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
+        let (reference, room, cid, outcome) = match *frame {
+            ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } => {
+                (reference, room, cid, SendOutcome::Rejected { code: refusal.code, is_final: false, retry_after_ms })
+            }
+            ClientFrame::Send { reference, room, cid, .. }
+            | ClientFrame::Vote { reference, room, cid, .. }
+            | ClientFrame::Drop { reference, room, cid, .. } => {
+                (reference, room, cid, SendOutcome::Unknown { is_final: false, retry_after_ms: retry_after_ms.unwrap_or_default() })
+            }
+            _ => return,
+        };
+        self.answer(reference, room, cid, outcome);
+    }
+
     async fn begin(&self, turn: Turn) {
-        let Turn { frame, permit } = turn;
+        let Turn { frame, permit, under_way, received } = turn;
+        if self.outbox.is_closed() {
+            // Nothing is begun for a session that ended; whoever comes back elsewhere asks again.
+            return;
+        }
+        let under_way = match under_way {
+            Ok(under_way) => under_way,
+            Err(refusal) => return self.put_off(&frame, &refusal),
+        };
         if let ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } = frame
             && self.held_back(room, cid)
         {
@@ -183,14 +244,15 @@ impl Signed {
         let (reference, room, cid, further, begun) = match frame {
             ClientFrame::Send { reference, room, cid, base, body, retry } => {
                 let request = SendRequest { room, cid, base, body, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request).await)
+                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request, received).await)
             }
             ClientFrame::Vote { reference, room, cid, base, target, value, retry } => {
                 let request = VoteRequest { room, cid, base, target, value, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request).await)
+                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request, received).await)
             }
             ClientFrame::Drop { reference, room, cid, base } => {
-                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, DropRequest { room, cid, base }).await)
+                let request = DropRequest { room, cid, base };
+                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, request, received).await)
             }
             _ => return,
         };
@@ -201,7 +263,7 @@ impl Signed {
             Begun::HandedOver(in_flight) => {
                 let signed = self.clone();
                 let wait = async move {
-                    let _permit = permit;
+                    let _under_way = (permit, under_way);
                     let outcome = in_flight.finish().await;
                     signed.answer(reference, room, cid, outcome);
                 };
@@ -224,6 +286,7 @@ impl Requests {
 
     /// Takes one request. Waits while too many are under way: the socket is not read meanwhile.
     pub(super) async fn take(&mut self, frame: ClientFrame) {
+        let received = Instant::now();
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
         match frame {
             ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => {
@@ -237,8 +300,9 @@ impl Requests {
                     });
                     sender
                 });
+                let under_way = self.signed.shared.personal.load.begin(Kind::Send);
                 // The permits bound the queue: there is room.
-                if let Err(error) = sends.send(Turn { frame, permit }).await {
+                if let Err(error) = sends.send(Turn { frame, permit, under_way, received }).await {
                     tracing::debug!(%error, "session.send_queue_closed");
                 }
             }
@@ -257,6 +321,7 @@ impl Requests {
                             Ok(at) => signed.history(reference, room, at, limit).await,
                             Err(refusal) => Err(refusal),
                         },
+                        ClientFrame::Read { room, seq, back, .. } => signed.shared.chat.reads().mark(signed.caller.user, room, ReadMark { seq, back }).await,
                         ClientFrame::Hello { .. } => Err(Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
                         ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => Ok(()),
                     };

@@ -12,7 +12,10 @@ use parley_gateway::{
     chat::Chat,
     config::GatewayConfig,
     ends::Ends,
-    http::{AppState, router},
+    http::{AppParts, AppState, router},
+    limits::Limits,
+    peer::{Peer, Watching},
+    presence::Presence,
     profiles::Profiles,
     reader::Reader,
     rights::Rights,
@@ -68,14 +71,17 @@ impl Server {
         let log = Arc::new(EmbeddedLog::open(EmbeddedLogConfig::new(folder.path(), 2)).await.unwrap());
         let bus = Arc::new(EmbeddedBus::new());
         let rights = Rights::new(store.clone());
+        let limits = Limits::new(setup.config.limits, bus.clone(), "gateway-1");
         let reader = Reader::new(log.clone(), bus.clone(), store.clone());
-        let chat = Chat::new(log.clone(), store.clone(), reader, Ends::new(log), rights.clone());
+        let chat = Chat::new(log.clone(), store.clone(), reader, Ends::new(log), rights.clone(), limits.clone());
         let profiles = Profiles::new(store.clone());
-        let state = AppState::new(Arc::new(setup.config), store.clone(), bus.clone(), chat, rights, profiles).unwrap();
+        let presence = Presence::new(bus.clone(), store.clone(), &limits);
+        let config = Arc::new(setup.config);
+        let state = AppState::new(AppParts { config, store: store.clone(), bus: bus.clone(), chat, rights, profiles, limits, presence }).unwrap();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let app = router(state, setup.socket);
-        let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+        let app = router(state, setup.socket).into_make_service_with_connect_info::<Peer>();
+        let task = tokio::spawn(async move { axum::serve(Watching(listener), app).await.unwrap() });
         Self { base, store, bus, task, _folder: folder }
     }
 

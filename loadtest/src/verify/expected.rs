@@ -1,16 +1,27 @@
 //! What the store must hold, worked out from the log alone. Plain on purpose, and not the product's fold: where the product remembers a window of
 //! identities, this remembers all of them for ever; where it folds batches onto rows, this goes record by record.
 
-use std::collections::{BTreeMap, HashMap, hash_map::Entry};
+use std::collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry};
 
 use parley_proto::{
     Body, Cursor, Kind, LogId, MessageId, PartitionId, Position, Record, RoomId, UserId, WINDOW,
     check::{self, CheckError},
-    event::{Role, RoomRow, SystemEvent},
+    event::{EventName, Role, RoomRow, SystemEvent},
 };
 use sha2::{Digest, Sha256};
 
-/// How many records had which outcome (PROTOCOL, section 2).
+/// What the fold says of one record (PROTOCOL, section 2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Applied,
+    Superseded,
+    Duplicate,
+    Expired,
+    DeadLetter,
+    Control,
+}
+
+/// How many records had which outcome.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Outcomes {
     pub applied: u64,
@@ -22,6 +33,18 @@ pub struct Outcomes {
 }
 
 impl Outcomes {
+    fn count(&mut self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Applied => &mut self.applied,
+            Outcome::Superseded => &mut self.superseded,
+            Outcome::Duplicate => &mut self.duplicate,
+            Outcome::Expired => &mut self.expired,
+            Outcome::DeadLetter => &mut self.dead_letter,
+            Outcome::Control => &mut self.control,
+        };
+        *counter += 1;
+    }
+
     pub fn sum(self) -> u64 {
         self.applied + self.superseded + self.duplicate + self.expired + self.dead_letter + self.control
     }
@@ -86,6 +109,7 @@ pub struct Expected {
     pub frames: BTreeMap<RoomId, Vec<(Position, MessageId)>>,
     places: HashMap<MessageId, (RoomId, Position)>,
     occurrences: HashMap<MessageId, Vec<Position>>,
+    refused: BTreeSet<Position>,
 }
 
 /// The log holds a record that this reader is too old for.
@@ -98,7 +122,8 @@ pub struct Newer {
 }
 
 impl Expected {
-    pub fn new(partition: PartitionId) -> Self {
+    /// `refused` is what the log can't say: the good records that the database did not take. They have their places and identities all the same.
+    pub fn new(partition: PartitionId, refused: BTreeSet<Position>) -> Self {
         Self {
             partition,
             next: Cursor::ZERO,
@@ -117,51 +142,60 @@ impl Expected {
             frames: BTreeMap::new(),
             places: HashMap::new(),
             occurrences: HashMap::new(),
+            refused,
         }
     }
 
     /// The next record of the log.
-    pub fn record(&mut self, position: Position, bytes: &[u8]) -> Result<(), Newer> {
-        match check::check(bytes, self.partition) {
+    pub fn record(&mut self, position: Position, bytes: &[u8]) -> Result<Outcome, Newer> {
+        let outcome = match check::check(bytes, self.partition) {
             Err(CheckError::Newer(version)) => return Err(Newer { partition: self.partition, position, version }),
             Err(CheckError::Dead(_)) => {
-                self.outcomes.dead_letter += 1;
                 self.dead_letters.insert(position, bytes.to_vec());
+                Outcome::DeadLetter
             }
-            Ok(record) => self.checked(position, &record),
-        }
+            Ok(record) => self.checked(position, &record, bytes),
+        };
+        self.outcomes.count(outcome);
         self.next = position.next();
         let mut hash = [0; 16];
         hash.copy_from_slice(&Sha256::digest(bytes)[..16]);
         self.last_hash = Some(hash);
-        Ok(())
+        Ok(outcome)
     }
 
-    fn checked(&mut self, position: Position, record: &Record) {
+    fn checked(&mut self, position: Position, record: &Record, bytes: &[u8]) -> Outcome {
         if record.floor > position.at() || position.0 - record.floor.0 > WINDOW {
-            self.outcomes.expired += 1;
-            return;
+            return Outcome::Expired;
         }
         let occurrences = self.occurrences.entry(record.id()).or_default();
         let repeats = occurrences.iter().any(|earlier| earlier.at() >= record.floor);
         occurrences.push(position);
         if repeats {
-            self.outcomes.duplicate += 1;
-            return;
+            return Outcome::Duplicate;
         }
-        if !matches!(record.kind, Kind::Vote | Kind::Reaction | Kind::Read) && !record.kind.is_control() {
+        if makes_a_frame(record.kind) {
             self.frames.entry(record.room).or_default().push((position, record.id()));
         }
+        if self.refused.contains(&position) {
+            self.dead_letters.insert(position, bytes.to_vec());
+            return Outcome::DeadLetter;
+        }
         if record.kind.is_control() {
-            self.outcomes.control += 1;
             if let (Kind::Genesis, Body::Plain(json)) = (record.kind, &record.body) {
                 self.log_id = self.log_id.or(check::genesis(json).map(|genesis| genesis.log_id));
             }
+            Outcome::Control
         } else if self.applies(position, record) {
-            self.outcomes.applied += 1;
+            Outcome::Applied
         } else {
-            self.outcomes.superseded += 1;
+            Outcome::Superseded
         }
+    }
+
+    /// Whether the timeline has a row with this id.
+    pub fn has_row(&self, id: MessageId) -> bool {
+        self.places.contains_key(&id)
     }
 
     fn applies(&mut self, position: Position, record: &Record) -> bool {
@@ -174,13 +208,7 @@ impl Expected {
             Kind::Delete | Kind::Erased => self.change(position, record, |_| true, None),
             Kind::Vote => self.vote(position, record),
             Kind::Reaction => self.reaction(position, record),
-            Kind::Read => {
-                let seq = record.value.unsigned_abs();
-                let mark = self.read_marks.entry((record.room, record.sender)).or_default();
-                let forward = seq > *mark;
-                *mark = seq.max(*mark);
-                forward
-            }
+            Kind::Read => self.read(record.room, record.sender, record.value),
             Kind::Cancel | Kind::Genesis => false,
         }
     }
@@ -213,8 +241,20 @@ impl Expected {
         let Some(event) = serde_json::from_str(json).ok().filter(|event: &SystemEvent| event.room.id == room) else { return };
         newest(self.rooms.entry(room), event.version, event.room);
         if let Some(member) = event.member {
+            if member.role.is_some() && matches!(event.event, EventName::Created | EventName::Joined) {
+                self.read(room, member.user, i64::MAX);
+            }
             newest(self.members.entry((room, member.user)), event.version, member.role);
         }
+    }
+
+    /// Forward to a message's number that is there, or back before one. Whether that moved the mark.
+    fn read(&mut self, room: RoomId, user: UserId, value: i64) -> bool {
+        let last = self.marks.get(&room).map_or(0, |mark| mark.last_seq);
+        let before = self.read_marks.get(&(room, user)).copied();
+        let after = if value < 0 { before.unwrap_or(last).min(value.unsigned_abs() - 1) } else { before.unwrap_or(0).max(value.unsigned_abs().min(last)) };
+        self.read_marks.insert((room, user), after);
+        before != Some(after)
     }
 
     /// The message that a record is about, unless it is absent, deleted or in another room.
@@ -247,6 +287,11 @@ impl Expected {
         self.reactions.insert((target, record.sender, emoji.clone()), (position, record.value == 1));
         true
     }
+}
+
+/// Whether readers are told of records of this kind one by one.
+pub fn makes_a_frame(kind: Kind) -> bool {
+    !matches!(kind, Kind::Vote | Kind::Reaction | Kind::Read) && !kind.is_control()
 }
 
 fn newest<K, T>(entry: Entry<'_, K, Versioned<T>>, version: i64, row: T) {

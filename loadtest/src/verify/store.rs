@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use futures::TryStreamExt;
-use parley_proto::{Body, Cursor, Kind, LogId, MessageId, PartitionId, Position, RoomId, UserId};
+use parley_engines::store::projection::REFUSED;
+use parley_proto::{Body, Cursor, Kind, LogId, MessageId, PartitionId, Position, RoomId, UserId, codec};
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
@@ -47,6 +48,40 @@ pub(super) async fn partitions(tx: &mut PgConnection) -> Result<BTreeMap<Partiti
 pub(super) async fn outbox(tx: &mut PgConnection) -> Result<u64, sqlx::Error> {
     let row = sqlx::query("select count(*) as waiting from outbox").fetch_one(tx).await?;
     number(&row, "waiting")
+}
+
+/// A good record that the database did not take.
+#[derive(Debug)]
+pub(super) struct Refused {
+    pub(super) partition: PartitionId,
+    pub(super) position: Position,
+    bytes: Vec<u8>,
+    redriven: bool,
+}
+
+pub(super) async fn refused(tx: &mut PgConnection) -> Result<Vec<Refused>, sqlx::Error> {
+    let rows = sqlx::query("select partition, position, bytes, redriven from dead_letters where starts_with(reason, $1)").bind(REFUSED).fetch_all(tx).await?;
+    rows.iter()
+        .map(|row| {
+            let partition = PartitionId(u16::try_from(row.try_get::<i32, _>("partition")?).map_err(|error| sqlx::Error::Decode(error.into()))?);
+            let redriven = row.try_get::<Option<i64>, _>("redriven")?.is_some();
+            Ok(Refused { partition, position: Position(number(row, "position")?), bytes: row.try_get("bytes")?, redriven })
+        })
+        .collect()
+}
+
+/// What was accepted and refused afterwards is lost, unless an operator had it appended once more.
+pub(super) fn none_is_lost(refused: &[Refused], expected: &BTreeMap<PartitionId, Expected>) -> Check {
+    let mut check = Check::new("accepted records that the database refused: each was driven once more");
+    for Refused { partition, position, bytes, redriven } in refused {
+        let row = codec::decode(bytes).ok().filter(|record| record.kind.is_row()).map(|record| record.id());
+        let is_there = match row {
+            Some(id) => expected.get(partition).is_some_and(|expected| expected.has_row(id)),
+            None => *redriven,
+        };
+        check.that(is_there, || format!("{partition}:{position}: see `parley dead-letters show`"));
+    }
+    check
 }
 
 /// Compares every table that the log feeds with what it should hold.

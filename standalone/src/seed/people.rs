@@ -62,6 +62,7 @@ fn account(user_name: String, display_name: &str, created_at: UnixMillis) -> Acc
         status_text: String::new(),
         password_hash: None,
         disabled: false,
+        is_admin: false,
         created_at,
         user_name,
     }

@@ -92,7 +92,7 @@ impl Drop for Up<'_> {
 }
 
 /// Runs `during` while the part is down.
-async fn while_down(world: &World, name: &str, during: impl AsyncFnOnce()) {
+pub(crate) async fn while_down(world: &World, name: &str, during: impl AsyncFnOnce()) {
     world.cluster.down(name).await.unwrap();
     let up = Up { world, name };
     during().await;

@@ -9,11 +9,18 @@ mod client;
 #[path = "../it/conversation.rs"]
 mod conversation;
 mod degradation;
+#[path = "../it/frames.rs"]
+mod frames;
 mod kills;
+mod operators;
 mod proof;
+#[path = "../it/raw.rs"]
+mod raw;
+mod rights;
 mod rolling;
 #[path = "../it/setup.rs"]
 mod setup;
+mod shared;
 mod talk;
 mod world;
 
@@ -57,7 +64,13 @@ fn main() -> ExitCode {
         degradation::without_kafka,
         degradation::without_a_persister,
         degradation::without_nginx,
+        rights::ended_without_redis,
+        rights::nobody_vouches,
         rolling::every_process_is_replaced_while_people_talk,
+        operators::what_postgres_refused_is_driven_once_more,
+        operators::a_store_that_is_rebuilt_from_kafka_is_the_same_row_for_row,
+        shared::a_limit_is_one_over_both_gateways,
+        shared::a_killed_gateway_leaves_no_ghosts,
         proof::a_difference_is_found,
     };
     macro_rules! on_the_cluster {
@@ -76,6 +89,22 @@ fn main() -> ExitCode {
         };
     }
     setup::conversations!(on_the_cluster);
+    macro_rules! through_nginx {
+        ($($name:ident,)*) => {
+            $({
+                let (runtime, world) = (Arc::clone(&runtime), Arc::clone(&world));
+                trials.push(Trial::test(concat!("frames::", stringify!($name)), move || {
+                    runtime.block_on(async {
+                        let world = world.get_or_init(World::start).await;
+                        world.whole().await;
+                        frames::$name(&world.url()).await;
+                    });
+                    Ok(())
+                }));
+            })*
+        };
+    }
+    frames::broken_frames!(through_nginx);
     let own = Arc::clone(&runtime);
     trials.push(Trial::test("brokers::one_of_three_is_lost", move || {
         own.block_on(brokers::one_of_three_is_lost());

@@ -10,7 +10,10 @@ use parley_cluster::{Cluster, ClusterConfig, cluster::Brokers};
 use parley_loadtest::verify::{Deployment, Report, verify};
 use tokio::time::Instant;
 
-use crate::{client::Person, setup::Setup};
+use crate::{
+    client::Person,
+    setup::{PATIENT, Setup},
+};
 
 /// Live delivery after a fault has ended: 5 s (G14), times three.
 pub(crate) const LIVE: Duration = Duration::from_secs(15);
@@ -31,7 +34,9 @@ impl World {
     pub(crate) async fn with_brokers(brokers: Brokers) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let began = Instant::now();
-        let config = ClusterConfig { brokers, parley_bin: PathBuf::from(env!("CARGO_BIN_EXE_parley")), ..ClusterConfig::new(folder.path().join("cluster")) };
+        let env = PATIENT.map(|(name, rate)| (name.to_owned(), rate.to_owned())).to_vec();
+        let config =
+            ClusterConfig { brokers, env, parley_bin: PathBuf::from(env!("CARGO_BIN_EXE_parley")), ..ClusterConfig::new(folder.path().join("cluster")) };
         let cluster = Cluster::start(config).await.unwrap();
         println!("the cluster serves after {} ms", began.elapsed().as_millis());
         Self { cluster, folder, people: AtomicU32::new(0) }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::Duration,
 };
 
@@ -11,7 +12,7 @@ use parley_proto::{
     item::{Item, ItemKind},
     wire::{ClientFrame, NewestPage, Resume, RoomCursor, ServerFrame, Tallies, VoteValue},
 };
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
@@ -25,8 +26,22 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 #[derive(Debug, Clone)]
 pub(crate) struct Person {
     pub(crate) url: String,
+    pub(crate) user_name: String,
     pub(crate) access_token: String,
-    http: reqwest::Client,
+    pub(crate) refresh_token: String,
+    pub(crate) http: reqwest::Client,
+    /// Everybody comes from an address of their own.
+    pub(crate) home: Ipv4Addr,
+}
+
+/// Everybody's.
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+/// A place to come from that nobody else has. Connections are not kept: the server may be another one by the next request.
+fn device() -> (Ipv4Addr, reqwest::Client) {
+    let [a, b, c] = rand::random::<[u8; 3]>();
+    let home = Ipv4Addr::new(127, a, b, c.clamp(1, 254));
+    (home, reqwest::Client::builder().no_proxy().local_address(IpAddr::V4(home)).pool_max_idle_per_host(0).build().unwrap())
 }
 
 impl Person {
@@ -38,14 +53,50 @@ impl Person {
     /// The same; or the answer that was not 201.
     pub(crate) async fn try_sign_up(url: &str, name: &str) -> Result<Self, (u16, serde_json::Value)> {
         let user_name = format!("{name}-{:08x}", rand::random::<u32>());
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let body = serde_json::json!({"user_name": user_name, "password": "correct horse battery", "session": "token"});
+        let (home, http) = device();
+        let body = serde_json::json!({"user_name": user_name, "password": PASSWORD, "session": "token"});
         let answer = http.post(format!("{url}/api/v1/auth/sign-up")).json(&body).send().await.unwrap();
         let (status, session): (_, serde_json::Value) = (answer.status().as_u16(), answer.json().await.unwrap());
         if status != 201 {
             return Err((status, session));
         }
-        Ok(Self { url: url.to_owned(), access_token: session["access_token"].as_str().unwrap().to_owned(), http })
+        Ok(Self::of(url, &session, http, home))
+    }
+
+    fn of(url: &str, session: &serde_json::Value, http: reqwest::Client, home: Ipv4Addr) -> Self {
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        Self {
+            url: url.to_owned(),
+            user_name: text(&session["user"]["user_name"]),
+            access_token: text(&session["access_token"]),
+            refresh_token: text(&session["refresh_token"]),
+            http,
+            home,
+        }
+    }
+
+    /// Another session of the same person, from elsewhere.
+    pub(crate) async fn sign_in_again(&self) -> Self {
+        self.try_sign_in_again(PASSWORD).await.unwrap()
+    }
+
+    /// The same with this password; or the status that was not 200.
+    pub(crate) async fn try_sign_in_again(&self, password: &str) -> Result<Self, u16> {
+        let body = serde_json::json!({"user_name": self.user_name, "password": password, "session": "token"});
+        let (home, http) = device();
+        match (Self { home, http: http.clone(), ..self.clone() }).post("/auth/sign-in", &body).await {
+            (200, session) => Ok(Self::of(&self.url, &session, http, home)),
+            (status, _) => Err(status),
+        }
+    }
+
+    pub(crate) async fn refresh(&self, token: &str) -> (u16, serde_json::Value) {
+        self.post("/auth/refresh", &serde_json::json!({"refresh_token": token})).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> (u16, serde_json::Value) {
+        let answer = self.http.delete(format!("{}/api/v1{path}", self.url)).bearer_auth(&self.access_token).send().await.unwrap();
+        (answer.status().as_u16(), answer.json().await.unwrap_or_default())
     }
 
     /// The same person at another gateway.
@@ -217,7 +268,12 @@ impl Socket {
         let mut request = format!("{}/api/v1/socket", person.url.replacen("http", "ws", 1)).into_client_request()?;
         request.headers_mut().insert("authorization", HeaderValue::from_str(&format!("Bearer {}", person.access_token)).unwrap());
         request.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static("parley.v1"));
-        Ok(tokio_tungstenite::connect_async(request).await?.0)
+        let server: SocketAddr = request.uri().authority().unwrap().as_str().parse().unwrap();
+        let socket = TcpSocket::new_v4()?;
+        socket.bind((person.home, 0).into())?;
+        let stream = socket.connect(server).await?;
+        stream.set_nodelay(true)?;
+        Ok(tokio_tungstenite::client_async(request, MaybeTlsStream::Plain(stream)).await?.0)
     }
 
     async fn open(person: &Person, resume: Option<Resume>) -> Result<Self, String> {
@@ -294,6 +350,10 @@ impl Socket {
                     view.apply(item);
                     view.cursor = item.position.next();
                 }
+            }
+            ServerFrame::Voided { room, positions } => {
+                let view = self.views.entry(*room).or_default();
+                view.rows.retain(|position, _| !positions.contains(position));
             }
             ServerFrame::Tallies { room, tallies } => {
                 assert!(!tallies.items.is_empty(), "a frame that says nothing");

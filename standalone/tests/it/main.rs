@@ -1,12 +1,22 @@
 //! The whole product, seen from outside.
 #![expect(clippy::unwrap_used, reason = "a test that can't go on may panic")]
 
+mod bad_frames;
 mod client;
 mod conversation;
+mod far_behind;
 mod faults;
+mod frames;
+mod limits;
 mod node;
+mod observability;
+mod operators;
+mod presence;
 mod process;
+mod raw;
+mod reads;
 mod seed;
+mod sessions;
 mod setup;
 mod socket;
 mod start;

@@ -13,13 +13,20 @@ use parley_engines::{
 use parley_gateway::{
     config::GatewayConfig,
     gateway::{self, Engines},
+    limits::LimitsConfig,
     tokens::TokenKey,
 };
 use parley_persister::{Config as PersisterConfig, Persister};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::setup::Setup;
+use crate::setup::{PATIENT, Setup};
+
+/// Limits that nobody meets who tests something else.
+fn patient_limits() -> LimitsConfig {
+    let [sends, votes, reads, connects] = PATIENT.map(|(_, rate)| rate.parse().unwrap());
+    LimitsConfig { sends, votes, reads, connects, ..LimitsConfig::default() }
+}
 
 /// Everything of one deployment.
 pub(crate) struct Node {
@@ -28,6 +35,7 @@ pub(crate) struct Node {
     pub(crate) store: Arc<SqliteStore>,
     pub(crate) url: String,
     pub(crate) store_path: PathBuf,
+    pub(crate) limits: LimitsConfig,
     persister: Option<(CancellationToken, Persister)>,
     _folder: tempfile::TempDir,
     gateways: Vec<(CancellationToken, JoinHandle<()>)>,
@@ -35,12 +43,26 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) async fn start() -> Self {
+        Self::with_limits(patient_limits()).await
+    }
+
+    /// With these limits on people and addresses.
+    pub(crate) async fn with_limits(limits: LimitsConfig) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let log = Arc::new(EmbeddedLog::open(EmbeddedLogConfig::new(folder.path(), 2)).await.unwrap());
         let store_path = folder.path().join("store.db");
         let store = Arc::new(SqliteStore::open(&store_path).await.unwrap());
-        let mut node =
-            Self { log, bus: Arc::new(EmbeddedBus::new()), store, url: String::new(), store_path, persister: None, _folder: folder, gateways: Vec::new() };
+        let mut node = Self {
+            log,
+            bus: Arc::new(EmbeddedBus::new()),
+            store,
+            url: String::new(),
+            store_path,
+            limits,
+            persister: None,
+            _folder: folder,
+            gateways: Vec::new(),
+        };
         node.start_persister().await;
         node.url = node.add_gateway("gateway-1").await;
         node
@@ -52,6 +74,7 @@ impl Node {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let mut config = GatewayConfig::new(TokenKey::new("for tests only: 0123456789abcdef0123456789").unwrap());
         name.clone_into(&mut config.gateway);
+        config.limits = self.limits;
         let engines = Engines { log: self.log.clone(), bus: self.bus.clone(), store: self.store.clone() };
         let drain = CancellationToken::new();
         let stop = drain.clone();

@@ -1,5 +1,13 @@
 //! What a conversation needs of whatever serves it.
 
+/// So high that nobody who tests something else meets them: the settings as an operator writes them.
+pub(crate) const PATIENT: [(&str, &str); 4] = [
+    ("PARLEY_LIMIT_SENDS", "1000/s,2000"),
+    ("PARLEY_LIMIT_VOTES", "1000/s,2000"),
+    ("PARLEY_LIMIT_READS", "1000/s,2000"),
+    ("PARLEY_LIMIT_CONNECTS", "100/s,200"),
+];
+
 /// A deployment with at least one gateway. People and rooms of other tests may be there.
 pub(crate) trait Setup {
     /// The first gateway.
@@ -32,6 +40,9 @@ macro_rules! conversations {
             a_foreign_token_resumes_nothing,
             history_pages_meet_without_hole_or_double,
             leaving_ends_delivery_and_sign_out_ends_the_socket,
+            a_session_that_is_ended_anywhere_ends_its_sockets_at_another_gateway,
+            who_leaves_a_room_hears_nothing_more_of_it_at_any_gateway,
+            whoever_leaves_while_subscribing_ends_up_outside,
             rooms_that_are_not_open_tell_that_something_happened,
             a_sender_is_told_when_the_message_is_stored,
             a_draining_gateway_sends_its_sockets_away_and_they_miss_nothing,

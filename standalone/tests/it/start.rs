@@ -2,6 +2,7 @@
 
 use std::{net::TcpListener, os::unix::fs::PermissionsExt, path::Path, process::Output};
 
+use parley_cluster::Postgres;
 use parley_engines::{
     log::{
         LogReader,
@@ -10,6 +11,8 @@ use parley_engines::{
     store::{projection::Partitions, sqlite::SqliteStore},
 };
 
+use sqlx::{Connection, PgConnection, SqliteConnection};
+
 use crate::{
     client::Person,
     support::{Parley, command},
@@ -17,8 +20,12 @@ use crate::{
 
 /// Starts with these settings what is expected not to start.
 fn refused(folder: &Path, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+    refused_command(folder, &["serve"], settings)
+}
+
+fn refused_command(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> (Option<i32>, String) {
     let Output { status, stderr, .. } =
-        command(folder).envs(settings.iter().copied()).env("PARLEY_LOG", "off").stderr(std::process::Stdio::piped()).output().unwrap();
+        command(folder).args(arguments).envs(settings.iter().copied()).env("PARLEY_LOG", "off").stderr(std::process::Stdio::piped()).output().unwrap();
     (status.code(), String::from_utf8(stderr).unwrap())
 }
 
@@ -74,6 +81,68 @@ fn a_port_that_is_taken_is_one_clear_line() {
         let (code, said) = refused(folder.path(), &[(setting, &address)]);
         assert_eq!(code, Some(1), "{said}");
         assert!(said.lines().count() == 1 && said.contains(setting) && said.contains(&address), "{said}");
+    }
+}
+
+/// A later binary has been here.
+const LATER: &str = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'later', true, '', 0)";
+
+#[tokio::test]
+async fn a_newer_schema_and_taken_ports_are_named_all_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.db");
+    SqliteStore::open(&store).await.unwrap().close().await;
+    sqlx::query(LATER).execute(&mut SqliteConnection::connect(&format!("sqlite:{}", store.display())).await.unwrap()).await.unwrap();
+    let (taken, also_taken) = (TcpListener::bind("127.0.0.1:0").unwrap(), TcpListener::bind("127.0.0.1:0").unwrap());
+    let addresses = [taken.local_addr().unwrap().to_string(), also_taken.local_addr().unwrap().to_string()];
+    let (code, said) = refused(folder.path(), &[("PARLEY_LISTEN", &addresses[0]), ("PARLEY_ADMIN_LISTEN", &addresses[1])]);
+    assert_eq!(code, Some(1), "{said}");
+    let lines: Vec<_> = said.lines().skip(1).collect();
+    assert!(said.starts_with("parley: 3 things are in the way:") && lines.len() == 3, "{said}");
+    assert!(lines[0].contains("store.db") && lines[0].contains("version 9999") && lines[0].contains("start the newer binary"), "{said}");
+    assert!(lines[1].contains("PARLEY_ADMIN_LISTEN") && lines[2].contains("PARLEY_LISTEN"), "{said}");
+    // Nothing was held back: the older binary's folder is free again.
+    let (code, _) = refused(folder.path(), &[]);
+    assert_eq!(code, Some(1));
+    // Neither does any command read or migrate it.
+    for arguments in [&["migrate"][..], &["dead-letters", "list"], &["seed-demo", "--messages", "1", "--file", DATA]] {
+        let (code, said) = refused_command(folder.path(), arguments, &[]);
+        assert!(code == Some(1) && said.lines().count() == 1 && said.contains("version 9999"), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_postgres_an_older_schema_asks_for_migrate_and_a_newer_one_for_the_newer_binary() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Postgres::start(&folder.path().join("postgres"), None).await.unwrap();
+    let url = server.create_database("schemas").unwrap();
+    let data = folder.path().join("data");
+    let settings = [("PARLEY_STORE_URL", url.as_str())];
+    let (code, said) = refused(&data, &settings);
+    assert!(code == Some(1) && said.lines().count() == 1 && said.contains("PARLEY_STORE_URL") && said.contains("run `parley migrate` first"), "{said}");
+    for _ in 0..2 {
+        let migrated = command(&data).arg("migrate").envs(settings).output().unwrap();
+        assert!(migrated.status.success() && String::from_utf8_lossy(&migrated.stdout).contains("the store's schema has version"), "{migrated:?}");
+    }
+    let parley = Parley::start_with(&data, &settings);
+    assert_eq!(parley.admin("/readyz").map(|(status, _)| status), Some(200));
+    drop(parley);
+    sqlx::query(LATER).execute(&mut PgConnection::connect(&url).await.unwrap()).await.unwrap();
+    for arguments in [&["serve"][..], &["migrate"], &["dead-letters", "list"]] {
+        let (code, said) = refused_command(&data, arguments, &settings);
+        assert!(code == Some(1) && said.lines().count() == 1 && said.contains("start the newer binary"), "{arguments:?}: {said}");
+    }
+}
+
+#[test]
+fn a_gateway_beside_others_needs_the_key_that_they_share_and_says_so_with_what_else_is_missing() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings =
+        [("PARLEY_LOG_URL", "kafka://127.0.0.1:1/t"), ("PARLEY_BUS_URL", "redis://127.0.0.1:1"), ("PARLEY_STORE_URL", "postgres://parley@127.0.0.1:1/parley")];
+    let (code, said) = refused_command(folder.path(), &["gateway"], &settings);
+    assert_eq!(code, Some(1), "{said}");
+    for name in ["PARLEY_TOKEN_KEY", "PARLEY_LOG_URL", "PARLEY_STORE_URL"] {
+        assert!(said.lines().any(|line| line.trim().starts_with(name)), "{name} is not named: {said}");
     }
 }
 

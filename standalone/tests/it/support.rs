@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use crate::setup::PATIENT;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::time::Instant;
 
@@ -26,11 +27,16 @@ pub(crate) struct Parley {
 impl Parley {
     /// Starts on `folder` at any free port, and waits until it is ready.
     pub(crate) fn start(folder: &Path) -> Self {
-        Self::start_at(folder, "127.0.0.1:0")
+        Self::start_with(folder, &[])
     }
 
-    fn start_at(folder: &Path, listen: &str) -> Self {
-        let mut child = command(folder).env("PARLEY_LISTEN", listen).stdout(Stdio::piped()).spawn().unwrap();
+    /// The same with these settings.
+    pub(crate) fn start_with(folder: &Path, settings: &[(&str, &str)]) -> Self {
+        Self::start_at(folder, "127.0.0.1:0", settings)
+    }
+
+    fn start_at(folder: &Path, listen: &str, settings: &[(&str, &str)]) -> Self {
+        let mut child = command(folder).env("PARLEY_LISTEN", listen).envs(settings.iter().copied()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
         let mut address = |what: &str| {
             let line = lines.find(|line| line.starts_with(what)).unwrap_or_else(|| panic!("it ended before it said \"{what}\""));
@@ -58,6 +64,13 @@ impl Parley {
         stream.read_to_string(&mut answer).ok()?;
         let status = answer.split(' ').nth(1)?.parse().ok()?;
         Some((status, answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()))
+    }
+
+    /// The process's resident memory.
+    pub(crate) fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse().unwrap()
     }
 
     fn signal(&self, signal: Signal) {
@@ -93,7 +106,7 @@ impl Parley {
     pub(crate) fn start_again(&mut self) {
         let listen = self.url.strip_prefix("http://").unwrap().to_owned();
         let folder = self.folder.clone();
-        *self = Self::start_at(&folder, &listen);
+        *self = Self::start_at(&folder, &listen, &[]);
     }
 }
 
@@ -112,5 +125,6 @@ pub(crate) fn command(folder: &Path) -> Command {
         command.env_remove(name);
     }
     command.env("PARLEY_DATA_DIR", folder).env("PARLEY_LISTEN", "127.0.0.1:0").env("PARLEY_ADMIN_LISTEN", "127.0.0.1:0").stderr(Stdio::null());
+    command.envs(PATIENT);
     command
 }

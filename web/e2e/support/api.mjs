@@ -54,6 +54,21 @@ export class Client {
     return call(this.url, '/rooms', { token: this.token, body: { name, topic, visibility } })
   }
 
+  /**
+   * Waits until the room's timeline says that so many have joined since its creation.
+   * @param {string} room
+   * @param {number} count
+   */
+  async joined(room, count) {
+    for (const until = Date.now() + 15_000; Date.now() < until; ) {
+      const { items } = await call(this.url, `/rooms/${room}/messages`, { method: 'GET', token: this.token })
+      const events = items.filter((/** @type {any} */ item) => item.kind === 'system' && item.body.event === 'joined')
+      if (events.length >= count) return
+      await new Promise((done) => setTimeout(done, 100))
+    }
+    throw new Error(`nobody joined ${room} in time`)
+  }
+
   /** @param {string} room */
   join(room) {
     return call(this.url, `/rooms/${room}/join`, { token: this.token })

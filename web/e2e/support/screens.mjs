@@ -120,6 +120,53 @@ export const screens = ({ garden }) => [
     },
   },
   {
+    name: 'settings',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto('/settings')
+      await page.getByText(/^This device ·/).waitFor()
+    },
+  },
+  { name: 'session-ended', signedIn: false, open: (page) => page.goto('/sign-in?ended=true') },
+  {
+    name: 'unread',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto(`/rooms/${garden}`)
+      const row = page.locator('article', { hasText: 'You are a treasure' })
+      await row.focus()
+      await page.keyboard.press('u')
+      await page.getByTestId('new-line').waitFor()
+      await page.keyboard.press('Escape')
+    },
+    close: async (page) => {
+      await page.keyboard.press('Escape')
+      await page.getByTestId('new-line').waitFor({ state: 'detached' })
+    },
+  },
+  {
+    name: 'quick-switcher',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto(`/rooms/${garden}`)
+      await page.getByText('Ten it is.').waitFor()
+      await page.keyboard.press('Control+k')
+      await page.getByRole('option').nth(1).waitFor()
+    },
+    close: (page) => page.keyboard.press('Escape'),
+  },
+  {
+    name: 'shortcuts',
+    signedIn: true,
+    open: async (page) => {
+      await page.goto(`/rooms/${garden}`)
+      await page.getByText('Ten it is.').waitFor()
+      await page.keyboard.press('Control+/')
+      await page.getByRole('dialog', { name: 'Keyboard shortcuts' }).waitFor()
+    },
+    close: (page) => page.keyboard.press('Escape'),
+  },
+  {
     name: 'connection-details',
     signedIn: true,
     open: async (page) => {

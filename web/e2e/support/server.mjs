@@ -43,6 +43,10 @@ export class Server {
         PARLEY_DATA_DIR: this.#folder,
         PARLEY_WEB_DIR: dist,
         PARLEY_LOG: 'warn',
+        // Tests say and read a thousand things at once; how the app takes a limit is tested where the limits are.
+        PARLEY_LIMIT_SENDS: '1000/s,2000',
+        PARLEY_LIMIT_VOTES: '1000/s,2000',
+        PARLEY_LIMIT_READS: '1000/s,2000',
       },
       stdio: ['ignore', 'pipe', 'pipe'],
     })

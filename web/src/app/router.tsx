@@ -23,7 +23,16 @@ async function whoAmI() {
   }
 }
 
-const search = (raw: Record<string, unknown>): { next?: string } => (raw.next ? { next: safeNext(raw.next) } : {})
+interface Search {
+  next?: string
+  /** The session ended without being asked to end here: the page says so. */
+  ended?: true
+}
+
+const search = (raw: Record<string, unknown>): Search => ({
+  ...(raw.next ? { next: safeNext(raw.next) } : {}),
+  ...(raw.ended ? { ended: true as const } : {}),
+})
 
 async function onlySignedOut({ search: { next } }: { search: { next?: string } }) {
   if (mayBeSignedIn() && (await whoAmI().catch(() => null))) throw redirect({ href: safeNext(next) })
@@ -75,12 +84,18 @@ const roomRoute = createRoute({
   component: lazyRouteComponent(() => import('./pages/room-page'), 'RoomPage'),
 })
 
+const settingsRoute = createRoute({
+  getParentRoute: () => shellRoute,
+  path: '/settings',
+  component: lazyRouteComponent(() => import('./pages/settings-page'), 'SettingsPage'),
+})
+
 export const router = createRouter({
   routeTree: rootRoute.addChildren([
     landingRoute,
     signInRoute,
     signUpRoute,
-    shellRoute.addChildren([roomsRoute, directoryRoute, roomRoute]),
+    shellRoute.addChildren([roomsRoute, directoryRoute, roomRoute, settingsRoute]),
   ]),
   defaultPreload: false,
 })

@@ -1,5 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
-import { Outlet, useLocation, useParams } from '@tanstack/react-router'
+import { Outlet, useLocation, useNavigate, useParams } from '@tanstack/react-router'
 import { ConnectionBanner } from '@/features/connection/connection-banner'
 import { forgetDrafts } from '@/features/conversation/drafts'
 import { focusComposer } from '@/features/conversation/focus-composer'
@@ -11,6 +11,8 @@ import type { User } from '@/shared/api/types'
 import { LiveContext } from '@/shared/live/context'
 import { meQuery } from '@/shared/session/me'
 import { Spinner } from '@/shared/ui/states'
+import { openHelp, openSwitcher, Shortcuts } from './shortcuts'
+import { TitleBadge } from './title'
 import { useLeaveSession, useLiveSession, useSessionEnd } from './use-live-session'
 
 export function Shell() {
@@ -34,6 +36,8 @@ function SignedIn({ me }: { me: User }) {
           }}
         />
         <Debug />
+        <TitleBadge />
+        <Shortcuts />
       </div>
     </LiveContext>
   )
@@ -42,10 +46,19 @@ function SignedIn({ me }: { me: User }) {
 /** Two panes side by side, or one at a time where there is no room for two. */
 function Panes({ onSignedOut }: { onSignedOut(): void }) {
   const atList = useLocation({ select: (location) => location.pathname.replace(/\/$/, '') === '/rooms' })
+  const navigate = useNavigate()
+  const footer = (
+    <ProfileMenu
+      onSignedOut={onSignedOut}
+      onSettings={() => void navigate({ to: '/settings' })}
+      onHelp={openHelp}
+      onDebug={toggleDebugPanel}
+    />
+  )
   return (
     <main className="flex min-h-0 flex-1">
       <div className={`w-full shrink-0 border-line md:block md:w-[264px] md:border-r ${atList ? '' : 'hidden'}`}>
-        <Sidebar footer={<ProfileMenu onSignedOut={onSignedOut} onDebug={toggleDebugPanel} />} />
+        <Sidebar onSwitch={openSwitcher} footer={footer} />
       </div>
       <div className={`min-w-0 flex-1 md:block ${atList ? 'hidden' : ''}`}>
         <Outlet />

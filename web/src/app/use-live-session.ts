@@ -7,6 +7,7 @@ import type { User } from '@/shared/api/types'
 import { createLive, type Live } from '@/shared/live/live'
 import { hintSignedIn } from '@/shared/session/me'
 import { onSessionEnded } from './query-client'
+import { useListedRooms } from './use-listed-rooms'
 
 /** Runs the live connection for as long as the signed-in part of the app is shown. */
 export function useLiveSession(me: User): Live | null {
@@ -36,6 +37,7 @@ export function useLiveSession(me: User): Live | null {
       void starting.then((made) => made.stop())
     }
   }, [client, me.id])
+  useListedRooms(live)
   return live
 }
 
@@ -45,8 +47,8 @@ export function useLeaveSession() {
   return useCallback(
     (back: boolean) => {
       hintSignedIn(false)
-      const next = back ? router.state.location.href : undefined
-      void router.navigate({ to: '/sign-in', search: { next } }).then(() => client.clear())
+      const search = back ? { next: router.state.location.href, ended: true as const } : {}
+      void router.navigate({ to: '/sign-in', search }).then(() => client.clear())
     },
     [client, router],
   )

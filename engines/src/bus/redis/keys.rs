@@ -2,12 +2,15 @@
 
 use std::str::FromStr;
 
-use parley_proto::{PartitionId, RoomId};
+use parley_proto::{PartitionId, RoomId, UserId};
 
-use crate::bus::Channel;
+use crate::bus::{Channel, limits::Bucket};
 
 /// The sorted set of live gateways.
 pub(super) const GATEWAYS: &str = "gw";
+
+/// The sorted set of those who hold places.
+pub(super) const HOLDERS: &str = "hold";
 
 /// How the channels of rooms begin; the room follows.
 pub(super) const ROOM_CHANNELS: &str = "c:";
@@ -23,6 +26,21 @@ pub(super) fn set(partition: PartitionId) -> String {
 /// How the partition's tails begin; `incarnation:room` follows.
 pub(super) fn tails(partition: PartitionId) -> String {
     format!("t:{{{}}}:", partition.0)
+}
+
+/// A bucket of tokens or places.
+pub(super) fn bucket(bucket: &Bucket) -> String {
+    format!("lim:{}:{}", bucket.what, bucket.who)
+}
+
+/// Who is in a room, of those at this holder.
+pub(super) fn present_at(room: RoomId, holder: &str) -> String {
+    format!("pres:{room}:{holder}")
+}
+
+/// The version of a person's rights. All of them share a hash tag: they are asked for by the hundred.
+pub(super) fn rights(user: UserId) -> String {
+    format!("{{ver}}:{user}")
 }
 
 pub(super) fn channel(channel: Channel) -> String {

@@ -5,7 +5,6 @@ use std::{
         Arc, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::Duration,
 };
 
@@ -19,7 +18,7 @@ use rdkafka::{
 };
 use tokio::time::Instant;
 
-use super::{KafkaConfig, context, in_flight::InFlight};
+use super::{KafkaConfig, closing, context, in_flight::InFlight};
 use crate::log::{Appended, EnqueueError, Receipt, metrics};
 
 /// A new producer that fails for good as well is not followed by the next one at once.
@@ -137,9 +136,7 @@ impl std::fmt::Debug for Generation {
 impl Drop for Generation {
     fn drop(&mut self) {
         self.shared.in_flight.give_up();
-        let producer = self.producer.take();
-        // It waits for its threads and connections, half a second or more.
-        thread::spawn(move || drop(producer));
+        closing::begin(self.producer.take());
     }
 }
 

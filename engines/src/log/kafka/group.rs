@@ -14,7 +14,7 @@ use rdkafka::{
 };
 use tokio::sync::watch;
 
-use super::{config::KafkaConfig, context};
+use super::{closing, config::KafkaConfig, context};
 use crate::log::Share;
 
 /// Before the group is joined anew: another process has this one's name, or the client has failed for good.
@@ -44,6 +44,9 @@ async fn stay(config: KafkaConfig, share: watch::Sender<Share>) {
 /// Returns when nobody looks any more, or with what ended the membership.
 async fn be_member(config: &KafkaConfig, share: &Arc<watch::Sender<Share>>) -> Result<(), KafkaError> {
     let consumer: StreamConsumer<Member> = config.member().create_with_context(Member { share: Arc::clone(share) })?;
+    // Leaving the group waits for its coordinator, here and where this future is dropped: who ends without a word keeps its partitions from the others until
+    // its session times out.
+    let consumer = scopeguard::guard(consumer, closing::wait);
     consumer.subscribe(&[&config.topic])?;
     let ended = loop {
         tokio::select! {
@@ -56,7 +59,6 @@ async fn be_member(config: &KafkaConfig, share: &Arc<watch::Sender<Share>>) -> R
             break Err(KafkaError::ClientCreation(code.to_string()));
         }
     };
-    // Leaving the group waits for its coordinator.
     let _ = tokio::task::spawn_blocking(move || drop(consumer)).await;
     ended
 }

@@ -18,7 +18,7 @@ use rdkafka::{
 };
 use tokio::{runtime::Handle, task::AbortHandle};
 
-use super::context::Logging;
+use super::{closing, context::Logging};
 use crate::log::{LogError, LogRecord};
 
 /// Consumers of one kind.
@@ -103,8 +103,7 @@ impl Drop for Consumers {
         for slot in &slots {
             slot.listener.abort();
         }
-        // Closing a consumer waits for its threads.
-        self.runtime.spawn_blocking(move || drop(slots));
+        closing::begin(slots);
     }
 }
 

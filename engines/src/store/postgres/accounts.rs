@@ -1,17 +1,17 @@
 //! Accounts in Postgres.
 
 use async_trait::async_trait;
-use parley_proto::{UnixMillis, UserId};
+use parley_proto::{SessionId, UnixMillis, UserId};
 use uuid::Uuid;
 
-use super::{PostgresStore, sql};
+use super::{PostgresStore, sessions, sql};
 use crate::store::{
     StoreUnavailable,
-    accounts::{Account, AccountCreated, Accounts, ProfileChange},
+    accounts::{Account, AccountCreated, Accounts, PasswordChange, ProfileChange},
 };
 
 #[derive(sqlx::FromRow)]
-struct AccountRow {
+pub(super) struct AccountRow {
     id: Uuid,
     user_name: String,
     display_name: String,
@@ -19,11 +19,12 @@ struct AccountRow {
     status_text: String,
     password_hash: Option<String>,
     disabled: bool,
+    is_admin: bool,
     created_at: i64,
 }
 
 impl AccountRow {
-    fn account(self) -> Account {
+    pub(super) fn account(self) -> Account {
         Account {
             id: UserId(self.id),
             user_name: self.user_name,
@@ -32,6 +33,7 @@ impl AccountRow {
             status_text: self.status_text,
             password_hash: self.password_hash,
             disabled: self.disabled,
+            is_admin: self.is_admin,
             created_at: UnixMillis(self.created_at),
         }
     }
@@ -43,8 +45,8 @@ impl Accounts for PostgresStore {
         self.call(async {
             let mut connection = self.statement().await?;
             let created = sqlx::query(
-                "insert into accounts (id, user_name, display_name, color, status_text, password_hash, disabled, created_at)
-                 values ($1, $2, $3, $4, $5, $6, $7, $8)
+                "insert into accounts (id, user_name, display_name, color, status_text, password_hash, disabled, is_admin, created_at)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
                  on conflict on constraint accounts_user_name do nothing",
             )
             .bind(account.id.0)
@@ -54,6 +56,7 @@ impl Accounts for PostgresStore {
             .bind(&account.status_text)
             .bind(&account.password_hash)
             .bind(account.disabled)
+            .bind(account.is_admin)
             .bind(account.created_at.0)
             .execute(&mut *connection)
             .await?
@@ -142,6 +145,56 @@ impl Accounts for PostgresStore {
             let mut connection = self.statement().await?;
             sqlx::query("update accounts set password_hash = $1 where id = $2").bind(password_hash).bind(id.0).execute(&mut *connection).await?;
             connection.done().await
+        })
+        .await
+    }
+
+    async fn change_password(&self, change: &PasswordChange) -> Result<Option<Vec<SessionId>>, StoreUnavailable> {
+        self.call(async {
+            let mut tx = self.write().await?;
+            // The account first: a session that is just being begun with the old password holds it until it can be seen, and is ended below.
+            let changed = sqlx::query("update accounts set password_hash = $1 where id = $2 and password_hash = $3")
+                .bind(&change.to)
+                .bind(change.user.0)
+                .bind(&change.from)
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if changed == 0 {
+                tx.rollback().await?;
+                return Ok(None);
+            }
+            let ended = sessions::end_others(&mut tx, change.user, change.keep).await?;
+            tx.done().await?;
+            Ok(Some(ended))
+        })
+        .await
+    }
+
+    async fn set_admin(&self, user_name: &str, is_admin: bool) -> Result<bool, StoreUnavailable> {
+        if !sql::can_be_stored(user_name) {
+            return Ok(false);
+        }
+        self.call(async {
+            let mut connection = self.statement().await?;
+            let changed = sqlx::query("update accounts set is_admin = $1 where user_name = $2")
+                .bind(is_admin)
+                .bind(sql::fold_case(user_name))
+                .execute(&mut *connection)
+                .await?
+                .rows_affected();
+            connection.done().await?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    async fn admins(&self) -> Result<Vec<Account>, StoreUnavailable> {
+        self.call(async {
+            let mut connection = self.statement().await?;
+            let rows: Vec<AccountRow> = sqlx::query_as("select * from accounts where is_admin order by user_name").fetch_all(&mut *connection).await?;
+            connection.done().await?;
+            Ok(rows.into_iter().map(AccountRow::account).collect())
         })
         .await
     }

@@ -10,6 +10,7 @@ use super::{
     PostgresStore,
     page::id_edge,
     roster::{self, StoredMember},
+    sessions,
 };
 use crate::store::{
     Direction, Page, PageRequest, StoreUnavailable,
@@ -126,6 +127,9 @@ impl PostgresStore {
         );
         roster::apply(&mut tx, std::slice::from_ref(&event)).await?;
         roster::announce(&mut tx, &event, user, now).await?;
+        if role.is_none() {
+            sessions::right_ended(&mut tx, user).await?;
+        }
         tx.done().await?;
         let role = role.or(before.map(|membership| membership.role)).unwrap_or(Role::Member);
         let joined_at = before.map_or(now, |membership| membership.joined_at);

@@ -152,17 +152,24 @@ impl Projection for PostgresStore {
     async fn dead_letters(&self, partition: PartitionId, from: Cursor, limit: usize) -> Result<Vec<DeadLetter>, StoreUnavailable> {
         self.call(async {
             let mut connection = self.statement().await?;
-            let rows: Vec<(i64, String, Vec<u8>)> =
-                sqlx::query_as("select position, reason, bytes from dead_letters where partition = $1 and position >= $2 order by position limit $3")
+            let rows: Vec<(i64, String, Vec<u8>, Option<i64>)> =
+                sqlx::query_as("select position, reason, bytes, redriven from dead_letters where partition = $1 and position >= $2 order by position limit $3")
                     .bind(i32::from(partition.0))
                     .bind(sql::int(from.0))
                     .bind(sql::limit(limit))
                     .fetch_all(&mut *connection)
                     .await?;
             connection.done().await?;
-            let letter =
-                |(position, reason, bytes): (i64, String, Vec<u8>)| DeadLetter { partition, position: sql::position(position), reason, bytes: bytes.into() };
-            Ok(rows.into_iter().map(letter).collect())
+            Ok(rows
+                .into_iter()
+                .map(|(position, reason, bytes, redriven)| DeadLetter {
+                    partition,
+                    position: sql::position(position),
+                    reason,
+                    bytes: bytes.into(),
+                    redriven: redriven.map(sql::position),
+                })
+                .collect())
         })
         .await
     }

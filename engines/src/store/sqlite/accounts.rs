@@ -1,17 +1,17 @@
 //! Accounts in SQLite.
 
 use async_trait::async_trait;
-use parley_proto::{UnixMillis, UserId};
+use parley_proto::{SessionId, UnixMillis, UserId};
 use serde_json::json;
 
-use super::{BATCH_DEADLINE, SqliteStore, call, sql, within};
+use super::{BATCH_DEADLINE, SqliteStore, call, sessions, sql, within};
 use crate::store::{
     StoreUnavailable,
-    accounts::{Account, AccountCreated, Accounts, ProfileChange},
+    accounts::{Account, AccountCreated, Accounts, PasswordChange, ProfileChange},
 };
 
 #[derive(sqlx::FromRow)]
-struct AccountRow {
+pub(super) struct AccountRow {
     id: Vec<u8>,
     user_name: String,
     display_name: String,
@@ -19,11 +19,12 @@ struct AccountRow {
     status_text: String,
     password_hash: Option<String>,
     disabled: bool,
+    is_admin: bool,
     created_at: i64,
 }
 
 impl AccountRow {
-    fn account(self) -> Result<Account, sqlx::Error> {
+    pub(super) fn account(self) -> Result<Account, sqlx::Error> {
         Ok(Account {
             id: UserId(sql::uuid(&self.id)?),
             user_name: self.user_name,
@@ -32,6 +33,7 @@ impl AccountRow {
             status_text: self.status_text,
             password_hash: self.password_hash,
             disabled: self.disabled,
+            is_admin: self.is_admin,
             created_at: UnixMillis(self.created_at),
         })
     }
@@ -43,8 +45,8 @@ impl Accounts for SqliteStore {
         call(async {
             let mut tx = self.write().await?;
             let created = sqlx::query(
-                "insert into accounts (id, user_name, display_name, color, status_text, password_hash, disabled, created_at)
-                 values (?, ?, ?, ?, ?, ?, ?, ?)
+                "insert into accounts (id, user_name, display_name, color, status_text, password_hash, disabled, is_admin, created_at)
+                 values (?, ?, ?, ?, ?, ?, ?, ?, ?)
                  on conflict (user_name) do nothing",
             )
             .bind(sql::blob(account.id.0))
@@ -54,6 +56,7 @@ impl Accounts for SqliteStore {
             .bind(account.status_text.clone())
             .bind(account.password_hash.clone())
             .bind(account.disabled)
+            .bind(account.is_admin)
             .bind(account.created_at.0)
             .execute(&mut *tx)
             .await?
@@ -145,6 +148,49 @@ impl Accounts for SqliteStore {
             let mut tx = self.write().await?;
             sqlx::query("update accounts set password_hash = ? where id = ?").bind(password_hash.to_owned()).bind(sql::blob(id.0)).execute(&mut *tx).await?;
             tx.commit().await
+        })
+        .await
+    }
+
+    async fn change_password(&self, change: &PasswordChange) -> Result<Option<Vec<SessionId>>, StoreUnavailable> {
+        call(async {
+            let mut tx = self.write().await?;
+            let changed = sqlx::query("update accounts set password_hash = ? where id = ? and password_hash = ?")
+                .bind(change.to.clone())
+                .bind(sql::blob(change.user.0))
+                .bind(change.from.clone())
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            if changed == 0 {
+                return Ok(None);
+            }
+            let ended = sessions::end_others(&mut tx, change.user, change.keep).await?;
+            tx.commit().await?;
+            Ok(Some(ended))
+        })
+        .await
+    }
+
+    async fn set_admin(&self, user_name: &str, is_admin: bool) -> Result<bool, StoreUnavailable> {
+        call(async {
+            let mut tx = self.write().await?;
+            let changed = sqlx::query("update accounts set is_admin = ? where user_name = ?")
+                .bind(is_admin)
+                .bind(sql::fold_case(user_name))
+                .execute(&mut *tx)
+                .await?
+                .rows_affected();
+            tx.commit().await?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    async fn admins(&self) -> Result<Vec<Account>, StoreUnavailable> {
+        call(async {
+            let rows: Vec<AccountRow> = sqlx::query_as("select * from accounts where is_admin = 1 order by user_name").fetch_all(&self.readers).await?;
+            rows.into_iter().map(AccountRow::account).collect()
         })
         .await
     }

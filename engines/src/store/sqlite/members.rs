@@ -9,7 +9,7 @@ use parley_proto::{
 use super::{
     BATCH_DEADLINE, SqliteStore, call,
     roster::{self, StoredMember},
-    sql, within,
+    sessions, sql, within,
 };
 use crate::store::{
     Direction, Page, PageRequest, StoreUnavailable,
@@ -113,6 +113,9 @@ impl SqliteStore {
         );
         roster::apply(&mut tx, &event).await?;
         roster::announce(&mut tx, &event, user, now).await?;
+        if role.is_none() {
+            sessions::right_ended(&mut tx, user).await?;
+        }
         tx.commit().await?;
         let role = role.or(before.map(|membership| membership.role)).unwrap_or(Role::Member);
         let joined_at = before.map_or(now, |membership| membership.joined_at);

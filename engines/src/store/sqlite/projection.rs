@@ -144,8 +144,8 @@ impl Projection for SqliteStore {
 
     async fn dead_letters(&self, partition: PartitionId, from: Cursor, limit: usize) -> Result<Vec<DeadLetter>, StoreUnavailable> {
         call(async {
-            let rows: Vec<(i64, String, Vec<u8>)> =
-                sqlx::query_as("select position, reason, bytes from dead_letters where partition = ? and position >= ? order by position limit ?")
+            let rows: Vec<(i64, String, Vec<u8>, Option<i64>)> =
+                sqlx::query_as("select position, reason, bytes, redriven from dead_letters where partition = ? and position >= ? order by position limit ?")
                     .bind(i64::from(partition.0))
                     .bind(sql::int(from.0))
                     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
@@ -153,7 +153,13 @@ impl Projection for SqliteStore {
                     .await?;
             Ok(rows
                 .into_iter()
-                .map(|(position, reason, bytes)| DeadLetter { partition, position: sql::position(position), reason, bytes: bytes.into() })
+                .map(|(position, reason, bytes, redriven)| DeadLetter {
+                    partition,
+                    position: sql::position(position),
+                    reason,
+                    bytes: bytes.into(),
+                    redriven: redriven.map(sql::position),
+                })
                 .collect())
         })
         .await

@@ -193,7 +193,7 @@ pub(super) fn role_name(role: Role) -> &'static str {
     }
 }
 
-fn role(name: &str) -> Role {
+pub(super) fn role(name: &str) -> Role {
     if name == "owner" { Role::Owner } else { Role::Member }
 }
 
@@ -204,6 +204,6 @@ fn visibility_name(visibility: Visibility) -> &'static str {
     }
 }
 
-fn visibility(name: &str) -> Visibility {
+pub(super) fn visibility(name: &str) -> Visibility {
     if name == "public" { Visibility::Public } else { Visibility::Private }
 }

@@ -1,7 +1,10 @@
 //! Accounts and sessions.
 
-use parley_engines::store::accounts::{Account, AccountCreated, ProfileChange, RefreshHash, Rotation, Session};
-use parley_proto::{SessionId, UnixMillis};
+use parley_engines::store::{
+    accounts::{Account, AccountCreated, PasswordChange, ProfileChange, RefreshHash, Rotation, Session, SessionCreated},
+    rooms::NewRoom,
+};
+use parley_proto::{PartitionId, RoomId, SessionId, UnixMillis, event::Visibility};
 use uuid::Uuid;
 
 use super::fixture::{AnyStore, user};
@@ -15,6 +18,7 @@ fn account(number: u128, name: &str) -> Account {
         status_text: String::new(),
         password_hash: Some("$argon2id$…".to_owned()),
         disabled: false,
+        is_admin: false,
         created_at: UnixMillis(5),
     }
 }
@@ -69,8 +73,16 @@ fn token(number: u8) -> RefreshHash {
 
 async fn signed_in(store: &AnyStore) -> Session {
     store.create_account(&account(1, "ada")).await.unwrap();
-    let session = Session { id: SessionId(Uuid::from_u128(77)), user: user(1), created_at: NOW, expires_at: UnixMillis(9_000), ended: false };
-    store.create_session(&session, token(0)).await.unwrap();
+    begin(store, 77, 0).await
+}
+
+const PASSWORD: Option<&str> = Some("$argon2id$…");
+
+async fn begin(store: &AnyStore, number: u128, refresh: u8) -> Session {
+    let id = SessionId(Uuid::from_u128(number));
+    let agent = "Firefox on Linux".to_owned();
+    let session = Session { id, user: user(1), created_at: NOW, last_seen_at: NOW, expires_at: UnixMillis(9_000), ended: false, agent };
+    assert_eq!(store.create_session(&session, token(refresh), PASSWORD).await.unwrap(), SessionCreated::Created);
     session
 }
 
@@ -119,4 +131,89 @@ pub(super) async fn an_ended_or_expired_session_refuses_every_token(store: AnySt
     store.end_session(session.id).await.unwrap();
     assert_eq!(store.rotate(token(0), token(1), NOW).await.unwrap(), Rotation::Refused, "ended");
     assert_eq!(store.session(SessionId(Uuid::from_u128(78))).await.unwrap(), None);
+}
+
+pub(super) async fn a_person_s_sessions_are_listed_last_seen_first_and_ended_but_one(store: AnyStore) {
+    let (first, second, third) = (signed_in(&store).await, begin(&store, 78, 10).await, begin(&store, 79, 20).await);
+    let later = UnixMillis(2_000);
+    store.rotate(token(10), token(11), later).await.unwrap();
+    let second = Session { last_seen_at: later, ..second };
+    assert_eq!(store.sessions_of(user(1), later).await.unwrap(), [second.clone(), first.clone(), third.clone()]);
+    assert_eq!(store.sessions_of(user(2), later).await.unwrap(), []);
+    assert_eq!(store.sessions_of(user(1), first.expires_at).await.unwrap(), [], "expired");
+    let mut ended = store.end_other_sessions(user(1), second.id).await.unwrap();
+    ended.sort();
+    assert_eq!(ended, [first.id, third.id]);
+    assert_eq!(store.sessions_of(user(1), later).await.unwrap(), [second]);
+    assert_eq!(store.rotate(token(20), token(21), later).await.unwrap(), Rotation::Refused);
+}
+
+pub(super) async fn a_new_password_ends_all_sessions_but_one_and_is_set_once(store: AnyStore) {
+    let (kept, other) = (signed_in(&store).await, begin(&store, 78, 10).await);
+    let change = PasswordChange { user: user(1), from: PASSWORD.unwrap().to_owned(), to: "new".to_owned(), keep: kept.id };
+    assert_eq!(store.change_password(&change).await.unwrap(), Some(vec![other.id]));
+    assert_eq!(store.change_password(&PasswordChange { to: "newer".to_owned(), ..change }).await.unwrap(), None, "of two at once one wins");
+    assert_eq!(store.account_by_name("ada").await.unwrap().unwrap().password_hash.as_deref(), Some("new"));
+    assert!(store.session(other.id).await.unwrap().unwrap().ended);
+    assert!(!store.session(kept.id).await.unwrap().unwrap().ended);
+}
+
+pub(super) async fn a_session_is_not_begun_with_a_password_that_was_changed_meanwhile(store: AnyStore) {
+    let kept = signed_in(&store).await;
+    let change = PasswordChange { user: user(1), from: PASSWORD.unwrap().to_owned(), to: "new".to_owned(), keep: kept.id };
+    let late: Vec<_> = (0..20_u128).map(|number| Session { id: SessionId(Uuid::from_u128(100 + number)), ..kept.clone() }).collect();
+    let begun = late.iter().zip(30..).map(|(session, refresh)| store.create_session(session, token(refresh), PASSWORD));
+    let (changed, begun) = futures::future::join(store.change_password(&change), futures::future::join_all(begun)).await;
+    assert!(changed.unwrap().is_some());
+    assert!(begun.iter().all(Result::is_ok));
+    assert_eq!(store.sessions_of(user(1), NOW).await.unwrap(), std::slice::from_ref(&kept), "whether before or after the change, none of them is there");
+    assert_eq!(
+        store.create_session(&Session { id: SessionId(Uuid::from_u128(99)), ..kept }, token(90), PASSWORD).await.unwrap(),
+        SessionCreated::PasswordChanged
+    );
+}
+
+pub(super) async fn a_version_grows_with_each_right_that_ends(store: AnyStore) {
+    let session = signed_in(&store).await;
+    store.create_account(&account(2, "bo")).await.unwrap();
+    let id = RoomId::new(PartitionId(1), [9; 16]);
+    let room = NewRoom { id, name: "r".to_owned(), topic: String::new(), visibility: Visibility::Public, owner: user(2), created_at: NOW };
+    store.create_room(&room).await.unwrap();
+    let version = async || store.rights_versions(&[user(1), user(9)]).await.unwrap();
+    let start = version().await[0].1;
+    store.join(id, user(1), NOW).await.unwrap();
+    assert_eq!(version().await, [(user(1), start)], "nothing ended, and nobody is no person");
+    store.leave(id, user(1), NOW).await.unwrap();
+    assert_eq!(version().await, [(user(1), start + 1)]);
+    store.leave(id, user(1), NOW).await.unwrap();
+    store.end_session(session.id).await.unwrap();
+    store.end_session(session.id).await.unwrap();
+    assert_eq!(version().await, [(user(1), start + 2)]);
+    for number in 0..3 {
+        begin(&store, 80 + number, 40 + u8::try_from(number).unwrap()).await;
+    }
+    store.end_other_sessions(user(1), session.id).await.unwrap();
+    assert!(version().await[0].1 > start + 2);
+    let reused = version().await[0].1;
+    begin(&store, 90, 50).await;
+    for (presented, new) in [(50, 51), (51, 52), (52, 53), (50, 54)] {
+        store.rotate(token(presented), token(new), NOW).await.unwrap();
+    }
+    assert_eq!(version().await, [(user(1), reused + 1)], "a token that was used again");
+    assert!(store.rights_versions(&[user(2)]).await.unwrap() == [(user(2), 0)], "other people's stand still");
+}
+
+pub(super) async fn administrators_are_made_unmade_and_listed(store: AnyStore) {
+    for (number, name) in [(1, "zoe"), (2, "ada"), (3, "bo")] {
+        store.create_account(&account(number, name)).await.unwrap();
+    }
+    assert_eq!(store.admins().await.unwrap(), []);
+    assert!(store.set_admin("ADA", true).await.unwrap());
+    assert!(store.set_admin("zoe", true).await.unwrap());
+    assert!(store.set_admin("zoe", true).await.unwrap());
+    assert!(!store.set_admin("nobody", true).await.unwrap());
+    let names: Vec<_> = store.admins().await.unwrap().into_iter().map(|account| (account.user_name, account.is_admin)).collect();
+    assert_eq!(names, [("ada".to_owned(), true), ("zoe".to_owned(), true)]);
+    assert!(store.set_admin("ada", false).await.unwrap());
+    assert_eq!(store.admins().await.unwrap().len(), 1);
 }

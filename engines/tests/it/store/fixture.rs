@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use parley_engines::store::{
-    Direction, PageRequest, Store,
+    Direction, PageRequest,
     projection::{Batch, CommitError, Committed, Entry, RecordHash},
     rooms::{NewRoom, Room, RoomCreated},
     timeline::{Rows, RowsAt},
+    upkeep::Upkeep,
 };
 use parley_proto::{Body, Cid, Cursor, Kind, LogId, MessageId, PartitionId, Position, Record, RoomId, UnixMillis, UserId, event::Visibility};
 use uuid::Uuid;
 
-pub(super) type AnyStore = Arc<dyn Store>;
+pub(super) type AnyStore = Arc<dyn Upkeep>;
 
 pub(super) const P: PartitionId = PartitionId(3);
 

@@ -70,10 +70,11 @@ impl Model {
                 return true;
             }
             Kind::Read => {
-                let mark = self.reads.entry((record.room, record.sender)).or_insert(-1);
-                let forward = record.value > *mark;
-                *mark = record.value.max(*mark);
-                return forward;
+                let last = self.rows.iter().filter(|row| row.record.room == record.room && row.seq.is_some()).count() as i64;
+                let before = self.reads.get(&(record.room, record.sender)).copied();
+                let after = if record.value < 0 { before.unwrap_or(last).min(-record.value - 1) } else { before.unwrap_or(0).max(record.value.min(last)) };
+                self.reads.insert((record.room, record.sender), after);
+                return before != Some(after);
             }
             _ => {}
         }
@@ -222,7 +223,7 @@ pub(super) fn random_log(random: &mut StdRng, length: usize) -> Vec<Entry> {
                 2..=3 => return Entry::Expired,
                 4..=5 => return Entry::Dead { reason: "poison".to_owned(), bytes: vec![1, 2].into() },
                 6..=7 => record(Kind::Cancel, place, person),
-                8..=14 => Record { value: random.random_range(0..40), ..record(Kind::Read, place, person) },
+                8..=14 => Record { value: random.random_range(-40..60), ..record(Kind::Read, place, person) },
                 15..=19 => Record { body: Body::Plain(r#"{"event":"custom"}"#.to_owned()), ..record(Kind::System, place, person) },
                 20..=44 => Record { body: Body::Plain(format!("body {number} 'quoted' \"twice\" 👍")), ..record(Kind::Message, place, person) },
                 _ => aimed(random, roll, number, &written, place, person),

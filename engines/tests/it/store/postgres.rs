@@ -7,7 +7,6 @@ mod schema;
 use std::{sync::Arc, time::Duration};
 
 use parley_engines::store::{
-    Store,
     postgres::{PostgresConfig, PostgresStore, Schema},
     projection::{CommitError, Entry},
 };
@@ -32,7 +31,7 @@ pub(super) struct Engine {
 
 impl super::Engine for Engine {
     fn store(&self) -> AnyStore {
-        Arc::clone(&self.store) as Arc<dyn Store>
+        Arc::clone(&self.store) as AnyStore
     }
 
     async fn tables(&self) -> Vec<String> {

@@ -122,10 +122,62 @@ pub(super) async fn a_sealed_body_is_kept_and_shown_as_nothing(store: AnyStore) 
     assert_eq!((row.body.is_null(), row.edited, row.deleted), (true, true, false));
 }
 
+/// How far the first person has read the first room.
+async fn read_mark(store: &AnyStore) -> Option<u64> {
+    store.read_marks(user(1), &[room(1), room(2)]).await.unwrap().first().map(|(of, seq)| {
+        assert_eq!(*of, room(1));
+        *seq
+    })
+}
+
+fn read(value: i64) -> Record {
+    Record { value, ..record(Kind::Read, room(1), user(1)) }
+}
+
+async fn append_messages(store: &AnyStore, count: usize) {
+    for _ in 0..count {
+        append(store, [&message(room(1), user(2), "x")]).await;
+    }
+}
+
 pub(super) async fn reading_only_moves_forward(store: AnyStore) {
-    let read = |value| Record { value, ..record(Kind::Read, room(1), user(1)) };
-    assert_eq!(append(&store, [&read(3), &read(2), &read(5)]).await.outcomes, Outcomes { superseded: 1, ..applied(2) });
+    assert_eq!(read_mark(&store).await, None);
+    append_messages(&store, 9).await;
+    let committed = append(&store, [&read(3), &read(2), &read(5)]).await;
+    assert_eq!(committed.outcomes, Outcomes { superseded: 1, ..applied(2) });
+    assert_eq!(committed.reads, [(room(1), user(1), 5)]);
     assert_eq!(append(&store, [&read(5), &read(6)]).await.outcomes, Outcomes { superseded: 1, ..applied(1) });
+    assert_eq!(read_mark(&store).await, Some(6));
+    assert_eq!(store.read_marks(user(2), &[room(1)]).await.unwrap(), []);
+}
+
+pub(super) async fn what_is_marked_unread_is_unread_until_it_is_read_again(store: AnyStore) {
+    append_messages(&store, 9).await;
+    append(&store, [&read(7), &read(-3)]).await;
+    assert_eq!(read_mark(&store).await, Some(2), "unread from the third on");
+    assert_eq!(append(&store, [&read(-6)]).await.outcomes, superseded(1), "it is unread from the third on already");
+    append(&store, [&read(8)]).await;
+    assert_eq!(read_mark(&store).await, Some(8));
+    append(&store, [&read(-1)]).await;
+    assert_eq!(read_mark(&store).await, Some(0));
+}
+
+pub(super) async fn nobody_has_read_what_is_not_there_yet(store: AnyStore) {
+    append_messages(&store, 2).await;
+    append(&store, [&read(1_000), &message(room(1), user(2), "x")]).await;
+    assert_eq!(read_mark(&store).await, Some(2));
+}
+
+pub(super) async fn who_joins_has_nothing_unread(store: AnyStore) {
+    let made = create(&store, &new_room(1, "a", Visibility::Public)).await;
+    append(&store, [&oldest_event(&store).await]).await;
+    for _ in 0..4 {
+        append(&store, [&message(made.id, user(1), "x")]).await;
+    }
+    store.join(made.id, user(2), UnixMillis(5)).await.unwrap();
+    append(&store, [&oldest_event(&store).await, &message(made.id, user(1), "x")]).await;
+    assert_eq!(store.read_marks(user(2), &[made.id]).await.unwrap(), [(made.id, 4)]);
+    assert_eq!(store.read_marks(user(1), &[made.id]).await.unwrap(), [(made.id, 0)]);
 }
 
 /// The record that the persister makes of the oldest outbox row.

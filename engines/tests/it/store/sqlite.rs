@@ -3,7 +3,6 @@
 use std::{path::PathBuf, sync::Arc};
 
 use parley_engines::store::{
-    Store,
     projection::{CommitError, Projection},
     sqlite::{OpenError, SqliteStore},
 };
@@ -25,7 +24,7 @@ pub(super) struct Engine {
 
 impl super::Engine for Engine {
     fn store(&self) -> AnyStore {
-        Arc::clone(&self.store) as Arc<dyn Store>
+        Arc::clone(&self.store) as AnyStore
     }
 
     async fn tables(&self) -> Vec<String> {

@@ -1,5 +1,5 @@
 import { Directory } from '@/features/rooms/directory'
-import { useTitle } from '../use-title'
+import { useTitle } from '../title'
 
 export function DirectoryPage() {
   useTitle('Browse rooms')

@@ -1,6 +1,6 @@
 import { Landing } from '@/features/landing/landing'
 import { mayBeSignedIn } from '@/shared/session/me'
-import { useTitle } from '../use-title'
+import { useTitle } from '../title'
 
 export function LandingPage() {
   useTitle(null)

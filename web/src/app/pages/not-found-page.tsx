@@ -3,7 +3,7 @@ import { sentenceOf } from '@/shared/api/problem'
 import { buttonClass } from '@/shared/ui/button'
 import { Wordmark } from '@/shared/ui/logo'
 import { Failed, Notice } from '@/shared/ui/states'
-import { useTitle } from '../use-title'
+import { useTitle } from '../title'
 
 export function NotFoundPage() {
   useTitle('Not found')

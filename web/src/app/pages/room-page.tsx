@@ -5,7 +5,6 @@ import { Conversation } from '@/features/conversation/conversation'
 import { isMissing, roomQuery } from '@/features/rooms/api/get-room'
 import { JoinPanel } from '@/features/rooms/join-panel'
 import { MembersPanel } from '@/features/rooms/members-panel'
-import { PaneHeader } from '@/features/rooms/pane-header'
 import { type Beside, RoomHeader } from '@/features/rooms/room-header'
 import { TopPanel } from '@/features/top/top-panel'
 import { sentenceOf } from '@/shared/api/problem'
@@ -13,8 +12,9 @@ import type { Room } from '@/shared/api/types'
 import { useIsGone } from '@/shared/live/context'
 import { neutral } from '@/shared/text/tokens'
 import { buttonClass } from '@/shared/ui/button'
+import { PaneHeader } from '@/shared/ui/pane-header'
 import { Failed, Notice, Skeleton } from '@/shared/ui/states'
-import { useTitle } from '../use-title'
+import { useTitle } from '../title'
 
 export function RoomPage() {
   const { roomId } = useParams({ from: '/shell/rooms/$roomId' })

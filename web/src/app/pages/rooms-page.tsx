@@ -3,7 +3,7 @@ import { useState } from 'react'
 import { CreateRoomDialog } from '@/features/rooms/create-room-dialog'
 import { Button, buttonClass } from '@/shared/ui/button'
 import { Notice } from '@/shared/ui/states'
-import { useTitle } from '../use-title'
+import { useTitle } from '../title'
 
 export function RoomsPage() {
   useTitle('Rooms')

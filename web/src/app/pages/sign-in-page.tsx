@@ -1,12 +1,12 @@
 import { Link, useSearch } from '@tanstack/react-router'
 import { AuthCard } from '@/features/auth/auth-card'
 import { SignInForm } from '@/features/auth/sign-in-form'
+import { useTitle } from '../title'
 import { useSignedIn } from '../use-signed-in'
-import { useTitle } from '../use-title'
 
 export function SignInPage() {
   useTitle('Sign in')
-  const { next } = useSearch({ from: '/sign-in' })
+  const { next, ended } = useSearch({ from: '/sign-in' })
   const done = useSignedIn(next)
   return (
     <AuthCard
@@ -20,7 +20,17 @@ export function SignInPage() {
         </>
       }
     >
+      {ended ? <Ended /> : null}
       <SignInForm onDone={done} />
     </AuthCard>
+  )
+}
+
+function Ended() {
+  return (
+    <p role="status" className="mb-5 rounded-lg bg-notice px-3 py-2 text-sm text-on-notice">
+      You were signed out on this device: its session has ended, or was ended from another one. Sign in to go on where
+      you were.
+    </p>
   )
 }

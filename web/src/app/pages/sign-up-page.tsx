@@ -1,8 +1,8 @@
 import { Link, useSearch } from '@tanstack/react-router'
 import { AuthCard } from '@/features/auth/auth-card'
 import { SignUpForm } from '@/features/auth/sign-up-form'
+import { useTitle } from '../title'
 import { useSignedIn } from '../use-signed-in'
-import { useTitle } from '../use-title'
 
 export function SignUpPage() {
   useTitle('Create account')

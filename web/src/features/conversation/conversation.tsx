@@ -22,8 +22,8 @@ export function Conversation({ room }: { room: Room }) {
   const entries = useMemo(() => unseen(outbox, room.id, items, me), [outbox, room.id, items, me])
 
   useEffect(() => {
-    live.open(room.id, room.last_seq)
-  }, [live, room.id, room.last_seq])
+    live.open(room.id)
+  }, [live, room.id])
   useEffect(() => {
     live.look(room.id)
     return () => live.look(null)

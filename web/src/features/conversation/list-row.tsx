@@ -1,10 +1,11 @@
-import { useEffect } from 'react'
+import { memo, useEffect } from 'react'
 import { useLive, usePeople } from '@/shared/live/context'
 import { dayLabel } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
 import { MessageRow } from './message-row'
 import { type Row, startsDay, startsGroup } from './rows'
 import { subjectOf, systemText } from './system-text'
+import { useToday } from './today'
 
 interface Props {
   room: string
@@ -13,20 +14,23 @@ interface Props {
   me: string
   index: number
   total: number
+  /** The first one that was unread when the room was opened. */
+  afterLine?: boolean
 }
 
 /** A row with what it opens: a day, and the author's name. */
-export function ListRow({ room, row, before, me, index, total }: Props) {
+export function ListRow({ room, row, before, me, index, total, afterLine = false }: Props) {
   return (
     <>
       {startsDay(before, row) ? <DayLine at={row.at} /> : null}
+      {afterLine ? <NewLine /> : null}
       {row.kind === 'system' ? (
         <SystemRow row={row} index={index} total={total} />
       ) : (
         <MessageRow
           room={room}
           row={row}
-          head={startsGroup(before, row)}
+          head={startsGroup(before, row, afterLine)}
           mine={row.sender === me}
           index={index}
           total={total}
@@ -36,12 +40,22 @@ export function ListRow({ room, row, before, me, index, total }: Props) {
   )
 }
 
-function DayLine({ at }: { at: number }) {
+const DayLine = memo(function DayLine({ at }: { at: number }) {
+  const now = useToday()
   return (
-    <div className="flex items-center gap-3 px-4 pt-4 pb-1.5 md:px-5">
+    <div data-day className="flex items-center gap-3 px-4 pt-4 pb-1.5 md:px-5">
       <span className="h-px flex-1 bg-line" />
-      <span className="text-xs font-semibold text-soft">{dayLabel(at, Date.now())}</span>
+      <span className="text-xs font-semibold text-soft">{dayLabel(at, now)}</span>
       <span className="h-px flex-1 bg-line" />
+    </div>
+  )
+})
+
+function NewLine() {
+  return (
+    <div data-testid="new-line" className="flex items-center gap-2 px-4 pt-2 md:px-5">
+      <span className="h-px flex-1 bg-accent" />
+      <span className="text-xs font-semibold text-link">New messages</span>
     </div>
   )
 }

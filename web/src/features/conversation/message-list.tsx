@@ -1,14 +1,21 @@
 import { type ReactNode, useCallback, useEffect, useRef, useState } from 'react'
+import { useLive } from '@/shared/live/context'
 import type { Entry } from '@/shared/outbox/machine'
 import { lowerBound, type Timeline } from '@/shared/timeline/timeline'
+import { DayPill } from './day-pill'
 import { focusComposer } from './focus-composer'
 import { JumpButton } from './jump-button'
 import { ListRow } from './list-row'
-import { rowAt } from './rows'
+import { type Row, rowAt, startsDay } from './rows'
 import { TopSpace } from './top-space'
+import { UnreadBar } from './unread-bar'
+import { useFirstUnread } from './use-first-unread'
+import { useListKeys } from './use-list-keys'
 import { useMessageList } from './use-message-list'
 import { useOlder } from './use-older'
 import { useRowKeys } from './use-row-keys'
+import { useShowRow } from './use-show-row'
+import { firstInView, useUnread } from './use-unread'
 
 const NEAR_TOP_PX = 1_500
 const AWAY_PX = 240
@@ -25,6 +32,7 @@ interface Props {
 }
 
 export function MessageList({ room, label, me, timeline, entries, sent, intro }: Props) {
+  const live = useLive()
   const scroller = useRef<HTMLDivElement>(null)
   const list = useMessageList(scroller, timeline, entries, me)
   const { items, hasOlder, cursor, stored } = timeline
@@ -32,9 +40,13 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
   const offset = list.scrollOffset ?? 0
   const older = useOlder(room, hasOlder, offset < NEAR_TOP_PX)
 
-  const onKeyDown = useRowKeys(list, total)
   const away = list.getDistanceFromEnd() > AWAY_PX
   const missed = useMissed(timeline, me, away)
+  const { lineIndex, firstUnread, unread, above } = useUnread(room, items, list, scroller)
+  const show = useShowRow(list, scroller)
+  const first = useFirstUnread(room, firstUnread, hasOlder, show)
+  const onKeyDown = useRowKeys(room, list, total)
+  useListKeys({ room, jump: first.jump })
 
   const { scrollToEnd } = list
   const toEnd = useCallback(() => scrollToEnd(), [scrollToEnd])
@@ -45,6 +57,10 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
   useEffect(() => {
     if (sent > 0) toEnd()
   }, [sent, toEnd])
+
+  const top = firstInView(list, scroller.current)
+  const topRow = top === null ? null : rowAt(items, entries, me, top)
+  const ownDay = top === null || startsDay(top > 0 ? rowAt(items, entries, me, top - 1) : null, topRow as Row)
 
   return (
     <div className="relative min-h-0 flex-1">
@@ -80,6 +96,7 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
                   me={me}
                   index={index}
                   total={hasOlder ? -1 : total}
+                  afterLine={index === lineIndex}
                 />
               </div>
             )
@@ -87,6 +104,19 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
           {total === 0 && !hasOlder ? intro : null}
         </div>
       </div>
+      {above ? (
+        <UnreadBar
+          unread={unread}
+          loading={first.loading}
+          onJump={first.jump}
+          onRead={() => {
+            live.markRead(room)
+            focusComposer()
+          }}
+        />
+      ) : topRow && !ownDay && away ? (
+        <DayPill at={topRow.at} />
+      ) : null}
       {away ? <JumpButton missed={missed} onClick={jump} /> : null}
     </div>
   )

@@ -1,8 +1,9 @@
 import { memo } from 'react'
-import { usePerson } from '@/shared/live/context'
+import { useLive, usePerson } from '@/shared/live/context'
 import { clockTime, fullTime, shortTime } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
 import { Avatar } from '@/shared/ui/avatar'
+import { UnreadIcon } from '@/shared/ui/icons'
 import { VoteActions, VoteBar } from '@/shared/votes/vote-bar'
 import { MessageText } from './message-text'
 import { RowState, StateIcon } from './row-state'
@@ -60,6 +61,7 @@ export const MessageRow = memo(
         {votable ? (
           <div className="absolute -top-4 right-3 z-10 hidden rounded-lg border border-line bg-raised p-0.5 shadow-float group-focus-within:flex group-hover:flex pointer-fine:group-[:focus:not(:focus-visible):not(:hover)]:hidden md:right-5">
             <VoteActions room={room} message={votable} />
+            <MarkUnread room={room} position={row.item?.position} />
           </div>
         ) : null}
       </article>
@@ -73,6 +75,22 @@ export const MessageRow = memo(
     a.index === b.index &&
     a.total === b.total,
 )
+
+function MarkUnread({ room, position }: { room: string; position: number | undefined }) {
+  const live = useLive()
+  return (
+    <button
+      type="button"
+      aria-label="Mark unread from here"
+      title="Mark unread from here (U)"
+      onMouseDown={(event) => event.preventDefault()}
+      onClick={() => position !== undefined && live.markUnread(room, position)}
+      className="inline-flex size-11 items-center justify-center rounded-md text-soft hover:bg-hover hover:text-ink md:size-7"
+    >
+      <UnreadIcon size={16} />
+    </button>
+  )
+}
 
 function RowHead({ name, at, mine }: { name: string; at: number; mine: boolean }) {
   return (

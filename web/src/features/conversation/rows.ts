@@ -61,8 +61,8 @@ function isStored(item: Item): boolean {
 }
 
 /** Whether a row carries the name again: another author, a pause, a new day, or something in between. */
-export function startsGroup(before: Row | null, row: Row): boolean {
-  if (before?.kind !== 'message' || row.kind !== 'message') return true
+export function startsGroup(before: Row | null, row: Row, afterLine = false): boolean {
+  if (afterLine || before?.kind !== 'message' || row.kind !== 'message') return true
   return before.sender !== row.sender || row.at - before.at > GROUP_MS || startsDay(before, row)
 }
 

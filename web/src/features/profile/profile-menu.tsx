@@ -16,14 +16,18 @@ const themes = [
   ['system', 'As the system'],
 ] as const
 
-const debugKeys = /Mac|iP/.test(navigator.platform) ? '⌘⇧.' : 'Ctrl+Shift+.'
+const isMac = /Mac|iP/.test(navigator.platform)
+const debugKeys = isMac ? '⌘⇧.' : 'Ctrl+Shift+.'
+const helpKeys = isMac ? '⌘/' : 'Ctrl+/'
 
 interface Props {
   onSignedOut(): void
+  onSettings(): void
+  onHelp(): void
   onDebug(): void
 }
 
-export function ProfileMenu({ onSignedOut, onDebug }: Props) {
+export function ProfileMenu({ onSignedOut, onSettings, onHelp, onDebug }: Props) {
   const live = useLive()
   const me = usePerson(live.me.id) ?? live.me
   const theme = useStore(themeStore, (state) => state.theme)
@@ -42,9 +46,13 @@ export function ProfileMenu({ onSignedOut, onDebug }: Props) {
         trigger={<Trigger name={me.display_name} status={me.status_text ?? ''} color={me.color} />}
       >
         <MenuItem onSelect={() => setDialog('profile')}>Edit profile</MenuItem>
+        <MenuItem onSelect={onSettings}>Settings</MenuItem>
         <MenuLine />
         <MenuRadio label="Theme" value={theme} options={themes} onChange={setTheme} />
         <MenuLine />
+        <MenuItem onSelect={onHelp} keys={helpKeys}>
+          Keyboard shortcuts
+        </MenuItem>
         <MenuItem onSelect={onDebug} keys={debugKeys}>
           Connection details
         </MenuItem>

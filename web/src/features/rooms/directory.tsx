@@ -4,10 +4,10 @@ import { sentenceOf } from '@/shared/api/problem'
 import { Button } from '@/shared/ui/button'
 import { inputClass } from '@/shared/ui/field'
 import { SearchIcon } from '@/shared/ui/icons'
+import { PaneHeader } from '@/shared/ui/pane-header'
 import { Failed, Notice, Skeleton, Spinner } from '@/shared/ui/states'
 import { directoryQuery } from './api/directory'
 import { DirectoryRow } from './directory-row'
-import { PaneHeader } from './pane-header'
 import { useSettled } from './use-settled'
 
 export function Directory() {

@@ -1,10 +1,12 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { sentenceOf } from '@/shared/api/problem'
 import type { Member } from '@/shared/api/types'
+import { usePresence } from '@/shared/live/context'
 import { neutral } from '@/shared/text/tokens'
 import { Avatar } from '@/shared/ui/avatar'
 import { Button, IconButton } from '@/shared/ui/button'
 import { CloseIcon } from '@/shared/ui/icons'
+import { OnlineDot } from '@/shared/ui/online-dot'
 import { Failed, Skeleton } from '@/shared/ui/states'
 import { membersQuery } from './api/members'
 
@@ -30,6 +32,7 @@ export function MembersPanel({ room, onClose }: { room: string; onClose(): void 
 
 function MemberList({ room }: { room: string }) {
   const members = useInfiniteQuery(membersQuery(room))
+  const online = usePresence(room)?.users
   if (members.isPending) return <Skeleton rows={4} label="Loading members" />
   if (members.isError) {
     return (
@@ -40,7 +43,7 @@ function MemberList({ room }: { room: string }) {
     <>
       <ul className="flex flex-col px-2 pb-2">
         {members.data.map((member) => (
-          <MemberRow key={member.user.id} member={member} />
+          <MemberRow key={member.user.id} member={member} online={online?.has(member.user.id) === true} />
         ))}
       </ul>
       {members.hasNextPage ? (
@@ -57,7 +60,7 @@ function MemberList({ room }: { room: string }) {
   )
 }
 
-function MemberRow({ member: { user, role } }: { member: Member }) {
+function MemberRow({ member: { user, role }, online }: { member: Member; online: boolean }) {
   return (
     <li className="flex min-h-12 items-center gap-2.5 px-2">
       <Avatar name={user.display_name} color={user.color} />
@@ -67,6 +70,12 @@ function MemberRow({ member: { user, role } }: { member: Member }) {
             {neutral(user.display_name)}
           </span>
           {role === 'owner' ? <span className="text-xs text-soft">Owner</span> : null}
+          {online ? (
+            <span className="ml-auto inline-flex shrink-0 items-center gap-1.5 text-xs text-soft">
+              <OnlineDot />
+              Online
+            </span>
+          ) : null}
         </span>
         <span className="block truncate text-xs text-soft" dir="auto">
           {neutral(user.status_text || user.user_name)}

@@ -3,11 +3,12 @@ import { useState } from 'react'
 import type { Room } from '@/shared/api/types'
 import { neutral } from '@/shared/text/tokens'
 import { IconButton } from '@/shared/ui/button'
-import { LeaveIcon, MoreIcon, PeopleIcon, TopIcon } from '@/shared/ui/icons'
+import { LeaveIcon, MoreIcon, TopIcon } from '@/shared/ui/icons'
 import { Menu, MenuItem } from '@/shared/ui/menu'
+import { PaneHeader } from '@/shared/ui/pane-header'
 import { LeaveRoomDialog } from './leave-room-dialog'
-import { PaneHeader } from './pane-header'
-import { memberCount, RoomName } from './room-name'
+import { MembersButton } from './members-button'
+import { RoomName } from './room-name'
 
 /** What may stand beside the conversation, one at a time. */
 export type Beside = 'members' | 'top'
@@ -43,17 +44,7 @@ export function RoomHeader({ room, beside, onToggle }: Props) {
           >
             <TopIcon />
           </IconButton>
-          <button
-            type="button"
-            aria-expanded={beside === 'members'}
-            aria-label={`Members, ${memberCount(room.members)}`}
-            title="Members"
-            onClick={() => onToggle('members')}
-            className="inline-flex min-h-11 shrink-0 items-center gap-1.5 rounded-lg px-2.5 text-sm text-soft transition-colors hover:bg-hover hover:text-ink aria-expanded:bg-selected aria-expanded:text-ink md:min-h-8"
-          >
-            <PeopleIcon />
-            <span className="tabular-nums">{room.members.toLocaleString()}</span>
-          </button>
+          <MembersButton room={room} expanded={beside === 'members'} onClick={() => onToggle('members')} />
           <Menu
             trigger={
               <IconButton label="Room menu">

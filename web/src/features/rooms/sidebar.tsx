@@ -2,18 +2,19 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Link } from '@tanstack/react-router'
 import { type ReactNode, useMemo, useState } from 'react'
 import { sentenceOf } from '@/shared/api/problem'
-import { useActivity, useLive } from '@/shared/live/context'
+import { useActivity } from '@/shared/live/context'
 import { Button, IconButton } from '@/shared/ui/button'
-import { CompassIcon, PlusIcon } from '@/shared/ui/icons'
+import { CompassIcon, PlusIcon, SearchIcon } from '@/shared/ui/icons'
 import { Wordmark } from '@/shared/ui/logo'
 import { Failed, Spinner } from '@/shared/ui/states'
 import { myRoomsQuery } from './api/my-rooms'
 import { CreateRoomDialog } from './create-room-dialog'
-import { isUnread } from './is-unread'
 import { RoomLink } from './room-link'
 import { sortRooms } from './sort-rooms'
 
-export function Sidebar({ footer }: { footer: ReactNode }) {
+const switchKeys = /Mac|iPhone|iPad/.test(navigator.platform) ? '⌘ K' : 'Ctrl K'
+
+export function Sidebar({ footer, onSwitch }: { footer: ReactNode; onSwitch(): void }) {
   const [creating, setCreating] = useState(false)
   return (
     <nav aria-label="Rooms" className="flex h-full flex-col bg-panel">
@@ -24,6 +25,15 @@ export function Sidebar({ footer }: { footer: ReactNode }) {
         </Link>
       </header>
       <div className="flex flex-col px-2 pb-2">
+        <button
+          type="button"
+          onClick={onSwitch}
+          className="flex min-h-11 items-center gap-2.5 rounded-lg px-2.5 text-left text-sm hover:bg-hover md:min-h-9"
+        >
+          <SearchIcon size={18} className="text-soft" />
+          Go to a room
+          <kbd className="ml-auto font-sans text-xs text-soft pointer-coarse:hidden">{switchKeys}</kbd>
+        </button>
         <Link
           to="/rooms/directory"
           className="flex min-h-11 items-center gap-2.5 rounded-lg px-2.5 text-sm hover:bg-hover aria-[current=page]:bg-selected aria-[current=page]:font-semibold md:min-h-9"
@@ -50,7 +60,6 @@ export function Sidebar({ footer }: { footer: ReactNode }) {
 function RoomList() {
   const rooms = useInfiniteQuery(myRoomsQuery)
   const activity = useActivity()
-  const live = useLive()
   const sorted = useMemo(() => sortRooms(rooms.data ?? [], activity), [rooms.data, activity])
   if (rooms.isPending) return <RoomListSkeleton />
   if (rooms.isError && sorted.length === 0) {
@@ -64,7 +73,7 @@ function RoomList() {
       <ul className="flex flex-col gap-px">
         {sorted.map((room) => (
           <li key={room.id}>
-            <RoomLink room={room} unread={isUnread(room, activity[room.id], live.seen(room.id))} />
+            <RoomLink room={room} />
           </li>
         ))}
       </ul>

@@ -24,8 +24,9 @@ export const noErrors: FormErrors = { fields: {}, form: null }
 export function formErrors(error: unknown, names: readonly string[]): FormErrors {
   if (!error) return noErrors
   const text = sentenceOf(error)
-  const field = error instanceof Problem ? (fieldOfCode[error.code] ?? error.path) : null
-  return field && names.includes(field) ? { fields: { [field]: text }, form: null } : { fields: {}, form: text }
+  const candidates = error instanceof Problem ? [fieldOfCode[error.code], error.path] : []
+  const field = candidates.find((name) => name && names.includes(name))
+  return field ? { fields: { [field]: text }, form: null } : { fields: {}, form: text }
 }
 
 export function textOf(data: FormData, name: string): string {

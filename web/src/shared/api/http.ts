@@ -6,7 +6,7 @@ export const apiBase = '/api/v1'
 const DEADLINE_MS = 15_000
 
 interface Options {
-  method?: 'GET' | 'POST' | 'PATCH'
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
   body?: unknown
   signal?: AbortSignal
   /** Sign-in and sign-up answer 401 about the credentials, not about the session. */

@@ -31,6 +31,7 @@ const sentences: Record<string, string> = {
   conflict: 'Somebody changed this at the same time. Try again.',
   username_unavailable: 'This user name is not available. Choose another one.',
   username_invalid: 'Use 2 to 32 of: small letters, digits, dot, dash and underscore.',
+  current_password_wrong: 'This is not your current password.',
   password_too_short: 'Use at least 8 characters.',
   password_too_long: 'This password is too long. Use at most 128 characters.',
   password_common: 'This password is on lists of known passwords. Choose another one.',

@@ -18,6 +18,7 @@ export const room = obj({
   member: bool,
   members: int,
   last_seq: int,
+  read_seq: opt(int),
   last_activity_at: opt(str),
   created_at: str,
   archived: opt(bool),

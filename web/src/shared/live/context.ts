@@ -20,6 +20,9 @@ export const usePeople = () => useStore(useLive().people, (state) => state.users
 export const usePerson = (id: string | null | undefined) =>
   useStore(useLive().people, (state) => (id ? state.users[id] : undefined))
 export const useActivity = () => useStore(useLive().activity, (state) => state.rooms)
+export const usePresence = (room: string) => useStore(useLive().presence, (state) => state.rooms[room])
+export const useReads = () => useStore(useLive().reads, (state) => state.rooms)
+export const useRoomReads = (room: string) => useStore(useLive().reads, (state) => state.rooms[room])
 export const useTimeline = (room: string) => useStore(useLive().timelines, (state) => state.rooms[room])
 export const useIsGone = (room: string) => useStore(useLive().timelines, (state) => state.gone[room] === true)
 export const useOutbox = () => useStore(useLive().outbox, (state) => state.entries)

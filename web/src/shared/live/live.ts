@@ -8,8 +8,10 @@ import { Outbox } from '../outbox/outbox'
 import { claimTab, isAbandoned } from '../outbox/owner'
 import { type ConnectionState, idle, SocketClient, type WireSocket } from '../socket/client'
 import { type FrameOf, type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
+import { numberAt } from '../timeline/numbers'
 import {
   advanced,
+  lowerBound,
   raised,
   replaced,
   replayed,
@@ -23,7 +25,8 @@ import { newCid } from './cid'
 import { createHistory } from './history'
 import { createLink } from './link'
 import { createPeople } from './people'
-import { createSeen } from './seen'
+import { createPresence } from './presence'
+import { createReads, type ListedRoom } from './reads'
 import { createSubscriptions } from './subscriptions'
 import { createTimelines } from './timelines'
 
@@ -39,9 +42,13 @@ export async function createLive(me: User, events: LiveEvents) {
   const link = createLink(() => client)
   const people = createPeople()
   const timelines = createTimelines()
-  const seen = createSeen(me.id)
-  const knownSeq = new Map<string, number>()
-  const activity = createActivity((room) => seen.mark(room, timelines.get(room)?.lastSeq ?? 0))
+  const presence = createPresence()
+  const activity = createActivity()
+  const reads = createReads({
+    send: (room, seq, back) => client.tell({ type: 'read', room, seq, ...(back && { back }) }),
+    isVisible: () => document.visibilityState === 'visible',
+    now: Date.now,
+  })
   const owner = newCid()
   const releaseTab = claimTab(owner)
 
@@ -58,11 +65,15 @@ export async function createLive(me: User, events: LiveEvents) {
         if (!subscriptions.isWanted(room)) subscriptions.want(room)
       }
       subscriptions.onWelcome(frame)
+      reads.sayAgain()
+      // A list that was asked for before lacks what was told since.
+      events.onRoomsChanged(null)
     },
     onFrame,
     onState: (state) => {
       if (connection.getState().phase === 'open' && state.phase !== 'open') {
         timelines.suspend()
+        presence.forget()
         outbox.onDisconnect()
       }
       connection.setState(state, true)
@@ -90,7 +101,7 @@ export async function createLive(me: User, events: LiveEvents) {
     timelines.set(room, next)
     people.need(items.map((item) => item.sender))
     outbox.onTimeline(room, items, next.cursor)
-    if (activity.isWatched(room)) seen.mark(room, next.lastSeq)
+    reads.moved(room, next.lastSeq)
   }
 
   function follow(frame: FrameOf<'replay'> | FrameOf<'frames'>): void {
@@ -98,11 +109,7 @@ export async function createLive(me: User, events: LiveEvents) {
     if (!held) return
     const fresh = frame.items.filter((item) => item.position >= held.cursor)
     apply(frame.room, frame.type === 'replay' ? replayed(held, frame) : advanced(held, frame), frame.items)
-    const messages = fresh.filter((item) => item.kind === 'message')
-    if (messages.length > 0) {
-      const byMe = messages.every((item) => item.sender === me.id)
-      activity.moved(frame.room, byMe)
-    }
+    if (fresh.some((item) => item.kind === 'message')) activity.moved(frame.room)
     if (fresh.some((item) => item.kind === 'system' || item.kind === 'removed')) events.onRoomsChanged(frame.room)
   }
 
@@ -137,14 +144,15 @@ export async function createLive(me: User, events: LiveEvents) {
   }
 
   function onFrame(frame: ServerFrame): void {
-    if ('users' in frame) people.learn(frame.users)
+    if (frame.type !== 'presence' && 'users' in frame) people.learn(frame.users)
     switch (frame.type) {
       case 'subscribed':
       case 'resync':
         if (frame.type === 'resync') link.resynced()
         timelines.setGone(frame.room, false)
-        apply(frame.room, replaced(frame, knownSeq.get(frame.room), timelines.get(frame.room)?.tallies), frame.items)
+        apply(frame.room, replaced(frame, reads.get(frame.room)?.last, timelines.get(frame.room)?.tallies), frame.items)
         counted(frame.room)
+        void history.number(frame.room)
         break
       case 'replay':
       case 'frames':
@@ -164,9 +172,16 @@ export async function createLive(me: User, events: LiveEvents) {
       case 'voided':
         change(frame.room, (held) => voided(held, frame.positions))
         break
+      case 'presence':
+        presence.told(frame)
+        break
       case 'room_activity':
-        activity.moved(frame.room, false)
+        activity.moved(frame.room)
+        reads.moved(frame.room, frame.seq ?? 0)
         events.onActivity(frame.room)
+        break
+      case 'read':
+        reads.told(frame.room, frame.seq)
         break
       case 'unsubscribed':
         forget(frame)
@@ -175,9 +190,8 @@ export async function createLive(me: User, events: LiveEvents) {
 
   const onOnline = () => client.nudge()
   const onVisible = () => {
-    if (document.visibilityState !== 'visible') return
-    client.nudge()
-    activity.look()
+    reads.looked()
+    if (document.visibilityState === 'visible') client.nudge()
   }
   window.addEventListener('online', onOnline)
   document.addEventListener('visibilitychange', onVisible)
@@ -195,19 +209,34 @@ export async function createLive(me: User, events: LiveEvents) {
     needPeople: people.need,
     learnPeople: people.learn,
     activity: activity.store,
+    presence: presence.store,
     timelines: timelines.store,
     outbox: outbox.store,
-    /** Starts receiving this room; it stays warm after another one was opened. `lastSeq` is what the list of rooms knows. */
-    open(room: string, lastSeq: number) {
-      knownSeq.set(room, Math.max(lastSeq, knownSeq.get(room) ?? 0))
-      subscriptions.want(room)
+    reads: reads.store,
+    /** What a list of rooms says of them. */
+    listed: (rooms: readonly ListedRoom[]) => reads.listed(rooms),
+    /** Starts receiving this room; it stays warm after another one was opened. */
+    open: (room: string) => subscriptions.want(room),
+    /** The room that is on the screen, if any. */
+    look: reads.view,
+    saw: reads.saw,
+    markRead: reads.markRead,
+    /** From this message on the room is unread. */
+    markUnread(room: string, position: number) {
+      const items = timelines.get(room)?.items ?? []
+      const number = numberAt(items, lowerBound(items, position))
+      if (number !== null) reads.markUnread(room, number)
     },
-    /** The room that is on the screen, if any: what arrives there is not unread. */
-    look: activity.view,
-    seen: seen.get,
-    leave: (room: string) => subscriptions.leave(room),
+    leave(room: string) {
+      subscriptions.leave(room)
+      reads.forget(room)
+    },
     loadOlder: history.older,
-    send: (room: string, body: string) => outbox.send(room, body, timelines.get(room)?.cursor ?? 0),
+    /** Who answers has read. */
+    send(room: string, body: string) {
+      reads.markRead(room)
+      return outbox.send(room, body, timelines.get(room)?.cursor ?? 0)
+    },
     vote: (room: string, message: string, value: VoteValue) =>
       outbox.vote(room, message, value, timelines.get(room)?.cursor ?? 0),
     retry: (room: string, cid: string) => outbox.retry(cid, timelines.get(room)?.cursor ?? 0),
@@ -219,6 +248,7 @@ export async function createLive(me: User, events: LiveEvents) {
       document.removeEventListener('visibilitychange', onVisible)
       subscriptions.stop()
       outbox.stop()
+      reads.stop()
       people.stop()
       client.stop()
       releaseTab()

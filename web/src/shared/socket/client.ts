@@ -103,6 +103,11 @@ export class SocketClient {
     })
   }
 
+  /** Says something that has no answer, if somebody is there to hear it. */
+  tell(frame: ClientFrame): void {
+    if (this.state.phase === 'open') this.socket?.send(JSON.stringify({ ...frame, ref: ++this.ref }))
+  }
+
   private connect(): void {
     clearTimeout(this.retryTimer)
     this.paced = false

@@ -23,6 +23,8 @@ test('every kind of frame has an example', () => {
       'error',
       'frames',
       'page',
+      'presence',
+      'read',
       'rejected',
       'replay',
       'resync',

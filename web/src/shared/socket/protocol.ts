@@ -102,6 +102,8 @@ const shapes = {
   tallies: obj({ type: type('tallies'), room: str, items: arr(tally), as_of: int }),
   voided: obj({ type: type('voided'), room: str, positions: arr(int) }),
   room_activity: obj({ type: type('room_activity'), room: str, position: int, seq: opt(int) }),
+  presence: obj({ type: type('presence'), room: str, online: int, users: opt(arr(str)) }),
+  read: obj({ type: type('read'), room: str, seq: int }),
   drain: obj({ type: type('drain'), reconnect_after_ms: int }),
   error: obj({
     type: type('error'),
@@ -136,6 +138,7 @@ export type ClientFrame =
   | { type: 'unsubscribe'; room: string }
   | { type: 'send'; room: string; cid: string; base: number; body: string; retry?: boolean }
   | { type: 'vote'; room: string; cid: string; base: number; target: string; value: -1 | 0 | 1; retry?: boolean }
+  | { type: 'read'; room: string; seq: number; back?: boolean }
   | { type: 'drop'; room: string; cid: string; base: number }
   | { type: 'history'; room: string; limit?: number; before?: number; after?: number; around?: string }
 

@@ -148,7 +148,7 @@ test('a kind that is not known is no row, but raises the cursor', () => {
 
 test('where the server leaves the number of messages out, what is known stays', () => {
   const frame = { items: [message(10, { seq: 7 }), message(11)], start: 10, cursor: 12, has_older: true }
-  expect(replaced(frame).lastSeq).toBe(7)
+  expect(replaced(frame).lastSeq).toBe(8)
   expect(replaced(frame, 30).lastSeq).toBe(30)
 })
 

@@ -1,5 +1,6 @@
 import type { FrameOf, Item, Tallies } from '../socket/protocol'
 import { type Counts, noCounts, tallied } from '../votes/tallies'
+import { lastNumber } from './numbers'
 
 /** What is held of one room. Items are rows only (edits and deletions are folded in), ascending by position. */
 export interface Timeline {
@@ -27,14 +28,14 @@ type Newest = Pick<FrameOf<'resync'>, 'items' | 'start' | 'cursor' | 'has_older'
  * number of messages: the server leaves it out where it did not ask the store. `counts` are the votes that were held.
  */
 export function replaced(frame: Newest, knownSeq = 0, counts = noCounts): Timeline {
-  const seqs = frame.items.map((item) => item.seq ?? 0)
+  const items = fold([], frame.items)
   return {
-    items: fold([], frame.items),
+    items,
     start: frame.start,
     cursor: frame.cursor,
     stored: 0,
     hasOlder: frame.has_older,
-    lastSeq: Math.max(knownSeq, frame.last_seq ?? 0, ...seqs),
+    lastSeq: lastNumber(items, Math.max(knownSeq, frame.last_seq ?? 0)),
     tallies: frame.tallies ? tallied(counts, frame.tallies, frame.start) : counts,
     live: true,
     catchingUp: frame.catching_up ?? false,
@@ -44,11 +45,12 @@ export function replaced(frame: Newest, knownSeq = 0, counts = noCounts): Timeli
 /** A piece of what was missed. Null where it does not join what is held. */
 export function replayed(timeline: Timeline, frame: FrameOf<'replay'>): Timeline | null {
   if (frame.prev > timeline.cursor) return null
+  const items = fold(timeline.items, within(timeline, frame.items))
   return {
     ...timeline,
-    items: fold(timeline.items, within(timeline, frame.items)),
+    items,
     cursor: Math.max(timeline.cursor, frame.cursor),
-    lastSeq: Math.max(timeline.lastSeq, frame.last_seq ?? 0),
+    lastSeq: lastNumber(items, Math.max(timeline.lastSeq, frame.last_seq ?? 0)),
     live: !frame.more,
     catchingUp: frame.catching_up,
   }
@@ -77,13 +79,25 @@ export function older(timeline: Timeline, frame: FrameOf<'page'>, before: number
   // Replaced meanwhile: the page belongs to what is no longer held.
   if (timeline.start !== before) return timeline
   const start = Math.min(before, frame.start)
+  const items = fold(timeline.items, frame.items)
   return {
     ...timeline,
-    items: fold(timeline.items, frame.items),
+    items,
+    lastSeq: lastNumber(items, timeline.lastSeq),
     start,
     hasOlder: frame.has_older,
     tallies: frame.tallies ? tallied(timeline.tallies, frame.tallies, start) : timeline.tallies,
   }
+}
+
+/** Stored copies of rows that are held: they know their numbers. */
+export function numbered(timeline: Timeline, rows: readonly Item[]): Timeline {
+  const held = new Set(timeline.items.map((item) => item.position))
+  const items = fold(
+    timeline.items,
+    rows.filter((row) => held.has(row.position)),
+  )
+  return { ...timeline, items, lastSeq: lastNumber(items, timeline.lastSeq) }
 }
 
 /**

@@ -40,6 +40,13 @@ export const CompassIcon = icon(
 )
 export const BackIcon = icon(<path d="M12.5 4.5 7 10l5.5 5.5" />)
 export const DownIcon = icon(<path d="M10 4v12M5 11l5 5 5-5" />)
+export const UpIcon = icon(<path d="M10 16V4M5 9l5-5 5 5" />)
+export const UnreadIcon = icon(
+  <>
+    <path d="M4 6h7M4 10h12M4 14h9" />
+    <circle cx="15" cy="5.5" r="1.6" fill="currentColor" />
+  </>,
+)
 export const ChevronIcon = icon(<path d="m5.5 8 4.5 4.5L14.5 8" />)
 export const CheckIcon = icon(<path d="m4.5 10.5 3.5 3.5 7.5-8" />)
 export const ClockIcon = icon(

@@ -295,7 +295,7 @@ async fn write_marks(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx:
         sqlx::query(
             "insert into read_marks (room, user_id, seq)
              select * from unnest($1::uuid[], $2::uuid[], $3::bigint[])
-             on conflict (room, user_id) do update set seq = excluded.seq where excluded.seq > read_marks.seq",
+             on conflict (room, user_id) do update set seq = excluded.seq",
         )
         .bind(plan.reads.keys().map(|(room, _)| room.0).collect::<Vec<_>>())
         .bind(plan.reads.keys().map(|(_, user)| user.0).collect::<Vec<_>>())

@@ -300,7 +300,7 @@ async fn write_marks(tx: &mut SqliteConnection, plan: &Plan<'_>) -> Result<(), s
             "insert into read_marks (room, user, seq)
              select unhex(value ->> 0), unhex(value ->> 1), value ->> 2 from json_each(?)
              where true
-             on conflict (room, user) do update set seq = excluded.seq where excluded.seq > read_marks.seq",
+             on conflict (room, user) do update set seq = excluded.seq",
         )
         .bind(Value::from_iter(rows).to_string())
         .execute(tx)

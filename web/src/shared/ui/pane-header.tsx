@@ -1,6 +1,6 @@
 import { Link } from '@tanstack/react-router'
 import type { ReactNode } from 'react'
-import { BackIcon } from '@/shared/ui/icons'
+import { BackIcon } from './icons'
 
 /** On one pane the way back to the list of rooms is here; on two it is not needed. */
 export function PaneHeader({ children }: { children: ReactNode }) {

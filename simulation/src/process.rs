@@ -1,0 +1,54 @@
+//! A simulated process: a gateway or a persister, as its engines and its network see it.
+//!
+//! Its tasks live in this one runtime. Killed, none of its calls returns any more and nothing of it reaches the network; paused, they wait.
+
+use tokio::sync::watch;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Runs,
+    Paused,
+    Dead,
+}
+
+/// Clones are the same process.
+#[derive(Debug, Clone)]
+pub(crate) struct Process {
+    pub(crate) name: std::sync::Arc<str>,
+    state: std::sync::Arc<watch::Sender<State>>,
+}
+
+impl Process {
+    pub(crate) fn start(name: &str) -> Self {
+        Self { name: name.into(), state: std::sync::Arc::new(watch::Sender::new(State::Runs)) }
+    }
+
+    pub(crate) fn pause(&self) {
+        self.state.send_if_modified(|state| std::mem::replace(state, if *state == State::Dead { State::Dead } else { State::Paused }) == State::Runs);
+    }
+
+    pub(crate) fn resume(&self) {
+        self.state.send_if_modified(|state| std::mem::replace(state, if *state == State::Dead { State::Dead } else { State::Runs }) == State::Paused);
+    }
+
+    pub(crate) fn kill(&self) {
+        self.state.send_replace(State::Dead);
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        *self.state.borrow() == State::Dead
+    }
+
+    /// Returns while the process runs; never again once it is dead.
+    pub(crate) async fn runs(&self) {
+        if *self.state.borrow() == State::Runs {
+            return;
+        }
+        let _ = self.state.subscribe().wait_for(|state| *state == State::Runs).await;
+    }
+
+    /// Returns when it is dead.
+    pub(crate) async fn died(&self) {
+        let _ = self.state.subscribe().wait_for(|state| *state == State::Dead).await;
+    }
+}

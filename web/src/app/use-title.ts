@@ -1,7 +1,0 @@
-import { useEffect } from 'react'
-
-export function useTitle(title: string | null): void {
-  useEffect(() => {
-    document.title = title ? `${title} · Parley` : 'Parley'
-  }, [title])
-}

@@ -1,0 +1,14 @@
+import { dayLabel } from '@/shared/text/time'
+import { useToday } from './today'
+
+/** The day of what is on top, while its own line is out of sight. */
+export function DayPill({ at }: { at: number }) {
+  const now = useToday()
+  return (
+    <div aria-hidden="true" className="pointer-events-none absolute inset-x-0 top-2 z-10 flex justify-center">
+      <span className="rounded-full border border-line bg-raised px-3 py-0.5 text-xs font-semibold text-soft">
+        {dayLabel(at, now)}
+      </span>
+    </div>
+  )
+}
