@@ -20,6 +20,7 @@ mod child;
 mod cpu;
 mod crowd;
 mod deployment;
+mod draining;
 mod machine;
 mod measures;
 mod people;

@@ -11,6 +11,7 @@ mod counts;
 mod delivery;
 mod idle;
 mod persist;
+mod votes;
 
 /// A measure: its name for `ONLY=`, its title, and how it is run.
 #[derive(Debug)]
@@ -51,6 +52,7 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "delivery", title: "CPU per delivery, one room of 1 000 members", run: delivery::run },
     Measure { name: "counts", title: "Instructions and system calls per delivery, which noise can't move", run: counts::run },
     Measure { name: "persist", title: "Persisted rows a second, draining a backlog of 1 000 000", run: persist::run },
+    Measure { name: "votes", title: "Persisted votes a second, nine of ten on what was voted on before", run: votes::run },
     Measure { name: "ack", title: "Send to ack, beside a bare producer", run: ack::run },
     Measure { name: "idle", title: "Sockets that do nothing: 9 000 in two rooms", run: idle::run },
 ];

@@ -60,7 +60,8 @@ impl People {
             let expires_at = UnixMillis(now.0 + i64::try_from(SESSION.as_millis())?);
             let mut hash = [0; 32];
             hash[..16].copy_from_slice(session.0.as_bytes());
-            store.create_session(&Session { id: session, user: *id, created_at: now, expires_at, ended: false }, RefreshHash(hash)).await?;
+            let row = Session { id: session, user: *id, created_at: now, last_seen_at: now, expires_at, ended: false, agent: String::new() };
+            store.create_session(&row, RefreshHash(hash), None).await?;
             people.sessions.push(Access { user: *id, session });
         }
         for (number, Plan { partition, members }) in rooms.iter().enumerate() {
@@ -93,6 +94,7 @@ fn account(number: usize, created_at: UnixMillis) -> Account {
         status_text: String::new(),
         password_hash: None,
         disabled: false,
+        is_admin: false,
         created_at,
     }
 }
