@@ -54,13 +54,18 @@ pub(crate) struct Crowd {
     /// The payload of the last frame with deliveries.
     pub(crate) last_frame: Vec<u8>,
     watch: Option<Watch>,
+    receive_buffer: Option<usize>,
 }
 
-/// When which send was acked: its `ref`, and microseconds since the watch began.
+/// What is kept of the time since the watch began, in microseconds.
 #[derive(Debug)]
 struct Watch {
     since: Instant,
+    /// When which send was acked, by its `ref`.
     acks: Vec<(u64, u64)>,
+    /// Of messages from number `first` on: how often each has arrived, and when it last did.
+    first: u64,
+    arrivals: Vec<(usize, u64)>,
 }
 
 #[derive(Debug)]
@@ -94,7 +99,13 @@ impl Crowd {
             arrived: Arrived::default(),
             last_frame: Vec::new(),
             watch: None,
+            receive_buffer: None,
         })
+    }
+
+    /// Whose sockets take less than usual before they are read.
+    pub(crate) fn with_receive_buffer(bytes: usize) -> anyhow::Result<Self> {
+        Ok(Self { receive_buffer: Some(bytes), ..Self::new()? })
     }
 
     /// Everybody comes in: upgraded, welcomed, subscribed. Each comes from an address of its own.
@@ -116,6 +127,9 @@ impl Crowd {
         let number = self.sockets.len();
         let raw = RawSocket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         raw.set_tcp_nodelay(true)?;
+        if let Some(bytes) = self.receive_buffer {
+            raw.set_recv_buffer_size(bytes)?;
+        }
         raw.bind(&SocketAddr::from((source(number), 0)).into())?;
         raw.connect(&server.into()).with_context(|| format!("socket {number}"))?;
         raw.set_nonblocking(true)?;
@@ -144,14 +158,24 @@ impl Crowd {
 
     /// Keeps the times at which sends are acked from now on.
     pub(crate) fn watch(&mut self) -> Instant {
+        self.watch_messages(0, 0)
+    }
+
+    /// The same, and the times at which so many messages arrive, numbered from `first` on.
+    pub(crate) fn watch_messages(&mut self, first: u64, count: usize) -> Instant {
         let since = Instant::now();
-        self.watch = Some(Watch { since, acks: Vec::new() });
+        self.watch = Some(Watch { since, acks: Vec::new(), first, arrivals: vec![(0, 0); count] });
         since
     }
 
     /// What was kept: the send's `ref`, and microseconds since the watch began.
     pub(crate) fn watched(&mut self) -> Vec<(u64, u64)> {
         self.watch.take().map(|watch| watch.acks).unwrap_or_default()
+    }
+
+    /// What was kept of each message: how often it has arrived, and when it did last, in microseconds since the watch began.
+    pub(crate) fn watched_messages(&mut self) -> Vec<(usize, u64)> {
+        self.watch.take().map(|watch| watch.arrivals).unwrap_or_default()
     }
 
     /// Reads for this long.
@@ -287,7 +311,19 @@ impl Seen<'_> {
 
     fn frames(&mut self, payload: &[u8]) {
         let before = self.arrived.deliveries;
-        self.arrived.deliveries += memmem::find_iter(payload, MARK).count() as u64;
+        match self.watch {
+            Some(watch) if !watch.arrivals.is_empty() => {
+                let now = watch.since.elapsed().as_micros() as u64;
+                for mark in memmem::find_iter(payload, MARK) {
+                    self.arrived.deliveries += 1;
+                    let number = number_at(&payload[mark + MARK.len()..]).and_then(|number| number.checked_sub(watch.first));
+                    if let Some((count, last)) = number.and_then(|number| watch.arrivals.get_mut(number as usize)) {
+                        (*count, *last) = (*count + 1, now);
+                    }
+                }
+            }
+            _ => self.arrived.deliveries += memmem::find_iter(payload, MARK).count() as u64,
+        }
         if self.arrived.deliveries > before {
             self.arrived.frames += 1;
             self.last_frame.clear();
@@ -297,7 +333,10 @@ impl Seen<'_> {
 }
 
 fn number_after(payload: &[u8], start: &[u8]) -> Option<u64> {
-    let at = memmem::find(payload, start)? + start.len();
-    let digits = payload[at..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    std::str::from_utf8(&payload[at..at + digits]).ok()?.parse().ok()
+    number_at(&payload[memmem::find(payload, start)? + start.len()..])
+}
+
+fn number_at(bytes: &[u8]) -> Option<u64> {
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    std::str::from_utf8(&bytes[..digits]).ok()?.parse().ok()
 }

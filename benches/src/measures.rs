@@ -11,6 +11,7 @@ mod counts;
 mod delivery;
 mod idle;
 mod persist;
+mod reach;
 mod votes;
 
 /// A measure: its name for `ONLY=`, its title, and how it is run.
@@ -54,5 +55,6 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "persist", title: "Persisted rows a second, draining a backlog of 1 000 000", run: persist::run },
     Measure { name: "votes", title: "Persisted votes a second, nine of ten on what was voted on before", run: votes::run },
     Measure { name: "ack", title: "Send to ack, beside a bare producer", run: ack::run },
+    Measure { name: "reach", title: "Send to the last of 1 000 members, and with some of them stalled", run: reach::run },
     Measure { name: "idle", title: "Sockets that do nothing: 9 000 in two rooms", run: idle::run },
 ];

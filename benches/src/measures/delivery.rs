@@ -19,9 +19,9 @@ use crate::{
 };
 
 /// Above it the load may have been what was slow.
-const LOAD_BUSY_MAX: f64 = 0.85;
+pub(super) const LOAD_BUSY_MAX: f64 = 0.85;
 /// After the last send: for everything to arrive.
-const SETTLE: Duration = Duration::from_secs(1);
+pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// How messages come.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +46,7 @@ pub(super) struct Side {
     pub(super) server: Child,
     pub(super) crowd: Crowd,
     speech: Speech,
-    sent: u64,
+    pub(super) sent: u64,
 }
 
 enum Speech {
