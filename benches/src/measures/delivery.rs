@@ -70,7 +70,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
     let mut ours = Side::ours(&people, &folder, &Under::default())?;
     let mut limit = Side::limit(members)?;
     let mut rows = Rows::default();
-    // Warm: caches, prepared statements, the JIT of nobody. It also gives the frame that the limit writes.
+    // Warm: caches and prepared statements. It also gives the frame that the limit writes.
     ours.speak(PACES[0], Duration::from_secs(2))?;
     let frame = String::from_utf8(ours.crowd.last_frame.clone())?;
     limit.crowd.say(0, &format!("set:{frame}"))?;
