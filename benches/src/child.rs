@@ -1,6 +1,7 @@
 //! Servers under measurement: processes of their own, on the servers' processor, gone with their handle.
 
 use std::{
+    fs::File,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -41,6 +42,7 @@ impl Child {
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PARLEY_")) {
             command.env_remove(name);
         }
+        command.stderr(File::create(folder.join("parley.log"))?);
         command.env("PARLEY_DATA_DIR", folder).env("PARLEY_LISTEN", "127.0.0.1:0").env("PARLEY_ADMIN_LISTEN", "127.0.0.1:0");
         Self::start(command.envs(env.iter().map(|(name, value)| (name, value))), "listening on http://")
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 pub(crate) mod frames;
 
 /// Sockets that come in at the same time.
-const WAVE: usize = 100;
+pub(crate) const WAVE: usize = 100;
 /// For a wave to be in.
 const ENTRANCE_DEADLINE: Duration = Duration::from_secs(60);
 /// What every body of a benchmark's messages begins with; so each delivery is seen without reading JSON.
@@ -110,7 +110,12 @@ impl Crowd {
 
     /// Everybody comes in: upgraded, welcomed, subscribed. Each comes from an address of its own.
     pub(crate) fn enter(&mut self, server: SocketAddr, entrances: &[Entrance]) -> anyhow::Result<()> {
-        for wave in entrances.chunks(WAVE) {
+        self.enter_in_waves(server, entrances, WAVE)
+    }
+
+    /// The same, so many at a time.
+    pub(crate) fn enter_in_waves(&mut self, server: SocketAddr, entrances: &[Entrance], size: usize) -> anyhow::Result<()> {
+        for wave in entrances.chunks(size) {
             for entrance in wave {
                 self.connect(server, entrance)?;
             }

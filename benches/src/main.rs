@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, ensure};
+use anyhow::ensure;
 use clap::{Parser, Subcommand};
 
 use crate::{
@@ -66,9 +66,17 @@ fn run(only: &[String], scale: Scale) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new().prefix("parley-bench-").tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let context = Context { runtime, folder: folder.path().to_owned(), scale };
+    let mut failed = Vec::new();
     for measure in ALL.iter().filter(|measure| only.is_empty() || only.iter().any(|name| name == measure.name)) {
         println!("{} ({})", measure.title, measure.name);
-        let measured = (measure.run)(&context).with_context(|| measure.name)?;
+        let measured = match (measure.run)(&context) {
+            Ok(measured) => measured,
+            Err(error) => {
+                println!("  failed: {error:#}");
+                failed.push(measure.name);
+                continue;
+            }
+        };
         if scale == Scale::Full {
             // After each: a run that is cut short has said what it had.
             let mut report = Report::load(Path::new(DOCS))?;
@@ -76,5 +84,6 @@ fn run(only: &[String], scale: Scale) -> anyhow::Result<()> {
             report.save(Path::new(DOCS), &ALL.iter().map(|measure| (measure.name, measure.title)).collect::<Vec<_>>())?;
         }
     }
+    ensure!(failed.is_empty(), "not measured: {}", failed.join(", "));
     Ok(())
 }

@@ -52,7 +52,8 @@ impl Scale {
 pub(crate) const ALL: &[Measure] = &[
     Measure { name: "delivery", title: "CPU per delivery, one room of 1 000 members", run: delivery::run },
     Measure { name: "counts", title: "Instructions and system calls per delivery, which noise can't move", run: counts::run },
-    Measure { name: "persist", title: "Persisted rows a second, draining a backlog of 1 000 000", run: persist::run },
+    Measure { name: "persist", title: "Persisted rows a second, draining a backlog of 1 000 000 in one partition", run: persist::one },
+    Measure { name: "persist-16", title: "The same in 16 partitions", run: persist::sixteen },
     Measure { name: "votes", title: "Persisted votes a second, nine of ten on what was voted on before", run: votes::run },
     Measure { name: "ack", title: "Send to ack, beside a bare producer", run: ack::run },
     Measure { name: "reach", title: "Send to the last of 1 000 members, and with some of them stalled", run: reach::run },

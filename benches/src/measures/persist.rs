@@ -20,13 +20,19 @@ pub(super) const BATCH: usize = 2_000;
 const SINGLE_ROWS: usize = 1_000;
 const TABLES: &str = "messages, room_positions";
 
-pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
+pub(super) fn one(context: &Context) -> anyhow::Result<Measured> {
+    run(context, 1)
+}
+
+pub(super) fn sixteen(context: &Context) -> anyhow::Result<Measured> {
+    run(context, 16)
+}
+
+fn run(context: &Context, partitions: u16) -> anyhow::Result<Measured> {
     context.runtime.block_on(async {
         let mut report = Report::default();
-        let cluster = cluster(context, "persist").await?;
-        for partitions in [1, 16] {
-            measure(&cluster, partitions, context.scale.of(1_000_000, 20_000), context.scale.of(5, 1), &mut report).await?;
-        }
+        let cluster = cluster(context, &format!("persist-{partitions}")).await?;
+        measure(&cluster, partitions, context.scale.of(1_000_000, 20_000), context.scale.of(5, 1), &mut report).await?;
         cluster.stop().await;
         Ok(report.measured())
     })
@@ -41,7 +47,7 @@ pub(super) async fn cluster(context: &Context, folder: &str) -> anyhow::Result<C
 }
 
 async fn measure(cluster: &Cluster, partitions: u16, count: usize, rounds: usize, report: &mut Report) -> anyhow::Result<()> {
-    let place = Place::make(cluster, &format!("persist-{partitions}")).await?;
+    let place = Place::make(cluster, "backlog").await?;
     let log = place.log().await?;
     let bodies = bodies::read(250_000)?;
     let rooms: Vec<_> = (0..partitions).map(|partition| RoomId::new(PartitionId(partition), *Uuid::new_v4().as_bytes())).collect();
@@ -66,12 +72,11 @@ async fn measure(cluster: &Cluster, partitions: u16, count: usize, rounds: usize
         let some = &rows.rows[..SINGLE_ROWS.min(count)];
         singles.push(place.feed(1, 1, some.len(), async |connection, _| rows.one_by_one(connection, some).await).await?);
     }
-    let name = if partitions == 1 { "one partition".to_owned() } else { format!("{partitions} partitions") };
-    report.add(format!("{name}: ours ÷ COPY"), "", Some(Aim::AtLeast(0.70, 0.90)), ratios(&ours, &copies));
-    report.add(format!("{name}: ours ÷ UNNEST with ON CONFLICT"), "", Some(Aim::AtLeast(1.2, 1.45)), ratios(&ours, &unnests));
-    report.add(format!("{name}: ours ÷ one INSERT a row"), "", Some(Aim::AtLeast(20.0, 50.0)), ratios(&ours, &singles));
+    report.add("ours ÷ COPY", "", Some(Aim::AtLeast(0.70, 0.90)), ratios(&ours, &copies));
+    report.add("ours ÷ UNNEST with ON CONFLICT", "", Some(Aim::AtLeast(1.2, 1.45)), ratios(&ours, &unnests));
+    report.add("ours ÷ one INSERT a row", "", Some(Aim::AtLeast(20.0, 50.0)), ratios(&ours, &singles));
     for (way, speeds) in [("ours", &ours), ("COPY", &copies), ("UNNEST", &unnests), ("one INSERT a row", &singles)] {
-        speed(report, &format!("{name}: {way}"), "rows/s", speeds);
+        speed(report, way, "rows/s", speeds);
     }
     Ok(())
 }
