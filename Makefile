@@ -7,6 +7,8 @@ SHELL := /bin/bash
 # Everything is built with `--workspace`: cargo unifies the features of dependencies over what is selected, and another selection compiles them anew.
 PARLEY := $(or $(CARGO_TARGET_DIR),target)/debug/parley
 CLUSTER := $(or $(CARGO_TARGET_DIR),target)/debug/cluster
+# Cargo keeps the profile `bench` in release's folder.
+BENCH := $(or $(CARGO_TARGET_DIR),target)/release/bench
 LOADTEST := $(or $(CARGO_TARGET_DIR),target)/debug/loadtest
 WEB_SOURCES := $(shell find web/src web/public web/index.html web/vite.config.ts web/tsconfig.json web/package.json -type f 2>/dev/null)
 
@@ -102,6 +104,12 @@ test-unit: web/dist/index.html ## The tests that need no browser
 test-browser: web/node_modules/.package-lock.json ## The tests in a real Chromium against the real server
 	@scripts/doctor test
 	@scripts/test browser
+
+.PHONY: bench
+bench: ## The product beside what the machine could do at best, into docs/benchmarks.md; ONLY=delivery,persist for some, SMALL=1 to see that it works
+	@scripts/doctor run
+	cargo build --profile bench -p parley-standalone -p parley-benches
+	$(BENCH) run $(if $(ONLY),--only $(ONLY)) $(if $(SMALL),--small)
 
 .PHONY: screenshots
 screenshots: build ## Every screen in both themes, wide and narrow, to web/screenshots/

@@ -1,4 +1,4 @@
-//! One partition: log → fold → batch → store → notice, from the store's `next` on.
+//! One partition: log → fold → batch → store → notice, from the store's `next` on. One block is written while the next is collected.
 
 use std::{future::pending, sync::Arc};
 
@@ -109,14 +109,17 @@ async fn follow(shared: &Shared, partition: PartitionId, log_id: LogId, backoff:
     };
     shared.status.set(partition, PartitionStatus::Running { next });
     let mut reader = Reader { shared, partition, fold: Fold::new(partition, next), follower: shared.log.follow(partition, next) };
+    let (mut block, mut ended) = reader.collect().await;
     loop {
-        let (block, ended) = reader.collect().await;
-        if let Err(interrupted) = write(shared, partition, block, backoff).await {
-            return interrupted;
-        }
+        let written = write(shared, partition, block, backoff);
         if let Err(interrupted) = ended {
-            return interrupted;
+            return written.await.err().unwrap_or(interrupted);
         }
+        // The database and we work at the same time: the next block is read and judged while this one is written.
+        (block, ended) = match tokio::try_join!(written, async { Ok(reader.collect().await) }) {
+            Ok(((), collected)) => collected,
+            Err(interrupted) => return interrupted,
+        };
     }
 }
 

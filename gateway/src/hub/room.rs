@@ -1,7 +1,7 @@
 //! A watched room: the views of the sockets that receive it.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -33,7 +33,6 @@ const REPAIR_RETRY: Duration = Duration::from_millis(200);
 /// One socket in one room.
 #[derive(Debug)]
 struct Watcher {
-    socket: SocketId,
     user: UserId,
     outbox: Outbox,
     view: View,
@@ -43,7 +42,8 @@ struct Watcher {
 
 #[derive(Debug, Default)]
 struct State {
-    watchers: Vec<Watcher>,
+    /// By socket: a large room has thousands, and each asks for its own place again and again.
+    watchers: BTreeMap<SocketId, Watcher>,
     repairing: bool,
     tallies: RoomTallies,
     /// What the store refused here: tail and log still have it, and may show it again.
@@ -146,24 +146,19 @@ impl Room {
 
     /// Adds a view whose first answer is being put together; live segments wait for it. A view that the socket had is replaced.
     pub(super) fn join(&self, socket: SocketId, user: UserId, outbox: Outbox) {
-        let mut state = self.state();
-        state.watchers.retain(|watcher| watcher.socket != socket);
-        state.watchers.push(Watcher { socket, user, outbox, view: View::joining(self.id), tallies: Known::AsOf(Cursor::ZERO) });
+        let watcher = Watcher { user, outbox, view: View::joining(self.id), tallies: Known::AsOf(Cursor::ZERO) };
+        self.state().watchers.insert(socket, watcher);
     }
 
     /// Returns whether the socket was here.
     pub(super) fn leave(&self, socket: SocketId) -> bool {
-        let mut state = self.state();
-        let before = state.watchers.len();
-        state.watchers.retain(|watcher| watcher.socket != socket);
-        state.watchers.len() != before
+        self.state().watchers.remove(&socket).is_some()
     }
 
     /// Queues a frame for a socket that is here.
     pub(super) fn queue(&self, socket: SocketId, frame: &ServerFrame) -> bool {
         let state = self.state();
-        let watcher = state.watchers.iter().find(|watcher| watcher.socket == socket);
-        watcher.is_some_and(|watcher| {
+        state.watchers.get(&socket).is_some_and(|watcher| {
             watcher.outbox.send(frame);
             true
         })
@@ -176,7 +171,7 @@ impl Room {
         let state = &mut *state;
         state.remember_voids(voids);
         let voided = state.voids_in(self.id, Cursor::ZERO, Cursor::LIMIT);
-        let Some(watcher) = state.watchers.iter_mut().find(|watcher| watcher.socket == socket) else { return Entered::Live { outstanding: None } };
+        let Some(watcher) = state.watchers.get_mut(&socket) else { return Entered::Live { outstanding: None } };
         let (known, outstanding) = match brought.read {
             // Tallies of messages above `below` that were handed on already reached this view as little as those that were read before.
             Some(read) if !chain_known || state.tallies.is_newer_than(read.as_of.min(read.below)) => return Entered::Stale,
@@ -205,7 +200,7 @@ impl Room {
         let mut state = self.state();
         let voided = state.voids_in(self.id, shared.segment.prev, shared.segment.end);
         let (mut held, mut delivered) = (false, 0);
-        for watcher in &mut state.watchers {
+        for watcher in state.watchers.values_mut() {
             let mut out = Outcome::default();
             watcher.view.apply(shared, &mut out);
             if out.held {
@@ -226,7 +221,7 @@ impl Room {
         let up = score.map_or(seed, |score| score.next().max(seed));
         let mut state = self.state();
         let mut held = false;
-        for watcher in &mut state.watchers {
+        for watcher in state.watchers.values_mut() {
             held |= watcher.view.beat(beat, up, next, grace);
         }
         if held {
@@ -239,7 +234,7 @@ impl Room {
     pub(super) fn catch_up(self: &Arc<Self>, reader: &Reader, to: Cursor) {
         let mut state = self.state();
         let mut held = false;
-        for watcher in &mut state.watchers {
+        for watcher in state.watchers.values_mut() {
             held |= watcher.view.want(to);
         }
         if held {
@@ -265,7 +260,7 @@ impl Room {
     fn place(&self, socket: SocketId, end: Cursor, cursor: fn(&mut View) -> Cursor) -> Option<Told> {
         let mut state = self.state();
         let flushed = state.tallies.told(end);
-        let watcher = state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live())?;
+        let watcher = state.watchers.get_mut(&socket).filter(|watcher| watcher.view.is_live())?;
         let as_of = match watcher.tallies {
             Known::Outstanding { floor, .. } => floor,
             Known::AsOf(as_of) => as_of.max(flushed),
@@ -275,7 +270,7 @@ impl Room {
 
     /// Who watches.
     pub(super) fn users(&self) -> Vec<UserId> {
-        self.state().watchers.iter().map(|watcher| watcher.user).collect()
+        self.state().watchers.values().map(|watcher| watcher.user).collect()
     }
 
     /// Tallies changed while the chain of notices went from `from` to `to`.
@@ -298,7 +293,7 @@ impl Room {
         let Some(due) = state.tallies.take(Instant::now()) else { return };
         let shared = due.frames(self.id);
         let mut sent = 0;
-        for watcher in state.watchers.iter().filter(|watcher| watcher.view.is_live()) {
+        for watcher in state.watchers.values().filter(|watcher| watcher.view.is_live()) {
             let own = due.own_frames(self.id, watcher.user);
             for frame in own.as_ref().unwrap_or(&shared) {
                 watcher.outbox.push(frame.clone());
@@ -313,13 +308,13 @@ impl Room {
         let mut state = self.state();
         state.remember_voids(positions.iter().copied());
         let frame = ServerFrame::Voided { room: self.id, positions };
-        state.watchers.iter().for_each(|watcher| void(watcher, Some(&frame)));
+        state.watchers.values().for_each(|watcher| void(watcher, Some(&frame)));
     }
 
     /// From where on tallies have to be read for the view that has the ticket.
     pub(super) fn outstanding(&self, socket: SocketId, ticket: Ticket) -> Option<Cursor> {
         let state = self.state();
-        let watcher = state.watchers.iter().find(|watcher| watcher.socket == socket)?;
+        let watcher = state.watchers.get(&socket)?;
         match watcher.tallies {
             Known::Outstanding { floor, ticket: theirs } if theirs == ticket => Some(floor),
             _ => None,
@@ -329,7 +324,7 @@ impl Room {
     /// What was read from `floor` on. A page that was sent meanwhile may have lowered the floor: then this says too little and is read again.
     pub(super) fn tallies_read(&self, socket: SocketId, ticket: Ticket, floor: Cursor, as_of: Cursor, read: &ChangedTallies) {
         let mut state = self.state();
-        let Some(watcher) = state.watchers.iter_mut().find(|watcher| watcher.socket == socket) else { return };
+        let Some(watcher) = state.watchers.get_mut(&socket) else { return };
         if watcher.tallies != (Known::Outstanding { floor, ticket }) {
             return;
         }
@@ -348,7 +343,7 @@ impl Room {
     pub(super) fn at_cursor(&self, socket: SocketId, cursor: Cursor, as_of: Cursor, queue: impl FnOnce(&Outbox)) -> Result<(), NotNow> {
         let mut state = self.state();
         let is_stale = state.tallies.is_newer_than(as_of);
-        let watcher = state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live()).ok_or(NotNow::NotReceived)?;
+        let watcher = state.watchers.get_mut(&socket).filter(|watcher| watcher.view.is_live()).ok_or(NotNow::NotReceived)?;
         if watcher.view.cursor() != cursor {
             return Err(NotNow::Moved(watcher.view.cursor()));
         }
@@ -362,7 +357,7 @@ impl Room {
 
     fn with_view<T>(&self, socket: SocketId, look: impl FnOnce(&mut View) -> T) -> Option<T> {
         let mut state = self.state();
-        state.watchers.iter_mut().find(|watcher| watcher.socket == socket && watcher.view.is_live()).map(|watcher| look(&mut watcher.view))
+        state.watchers.get_mut(&socket).filter(|watcher| watcher.view.is_live()).map(|watcher| look(&mut watcher.view))
     }
 
     fn start_repair(self: &Arc<Self>, state: &mut State, reader: &Reader) {
@@ -376,7 +371,7 @@ impl Room {
         loop {
             let range = {
                 let mut state = self.state();
-                let wanted = state.watchers.iter().filter(|watcher| !watcher.outbox.is_closed()).filter_map(|watcher| watcher.view.wanted());
+                let wanted = state.watchers.values().filter(|watcher| !watcher.outbox.is_closed()).filter_map(|watcher| watcher.view.wanted());
                 let range = wanted.reduce(|(from, to), (other_from, other_to)| (from.min(other_from), to.max(other_to)));
                 state.repairing = range.is_some();
                 range
@@ -388,7 +383,7 @@ impl Room {
                     let mut state = self.state();
                     // What waited behind the repair comes with it.
                     let voided = state.voids_in(self.id, shared.segment.prev, Cursor::LIMIT);
-                    for watcher in &mut state.watchers {
+                    for watcher in state.watchers.values_mut() {
                         let mut out = Outcome::default();
                         watcher.view.repair(&shared, &mut out);
                         metrics::frames_delivered(emit(watcher, out));
@@ -398,7 +393,7 @@ impl Room {
                 Err(ReadError::TooMuch) => {
                     // They come back, resume, and are told to resync.
                     let state = self.state();
-                    for watcher in state.watchers.iter().filter(|watcher| watcher.view.wanted().is_some_and(|(cursor, _)| cursor == from)) {
+                    for watcher in state.watchers.values().filter(|watcher| watcher.view.wanted().is_some_and(|(cursor, _)| cursor == from)) {
                         watcher.outbox.close(CloseCode::Slow);
                     }
                 }

@@ -1,0 +1,47 @@
+//! One gateway and one persister on real Kafka, Redis and Postgres, with people in it.
+
+use std::path::Path;
+
+use anyhow::{Context as _, ensure};
+use parley_cluster::{
+    Cluster, ClusterConfig,
+    ports::PortLease,
+    product::{Gateway, Persister},
+};
+use parley_engines::store::postgres::{PostgresConfig, PostgresStore};
+
+use crate::{
+    child,
+    people::{People, Plan},
+};
+
+/// Ends with its handle: the product first.
+#[derive(Debug)]
+pub(crate) struct Deployment {
+    pub(crate) gateway: Gateway,
+    _persister: Persister,
+    pub(crate) people: People,
+    pub(crate) cluster: Cluster,
+}
+
+impl Deployment {
+    /// Returns once the gateway serves.
+    pub(crate) async fn start(folder: &Path, people: usize, rooms: &[Plan]) -> anyhow::Result<Self> {
+        let mut config = ClusterConfig::new(folder);
+        config.parley_bin = child::parley()?;
+        (config.gateways, config.persisters, config.nginx) = (0, 0, false);
+        let cluster = Cluster::start(config).await?;
+        let product = cluster.product().clone();
+        product.migrate(&folder.join("migrate"))?;
+        let store = PostgresStore::connect(&cluster.postgres().url(), PostgresConfig::default()).await?;
+        let key = product.env.iter().find(|(name, _)| name == "PARLEY_TOKEN_KEY").map(|(_, key)| key.clone()).context("the cluster has no key")?;
+        let people = People::make(&store, key, people, rooms).await?;
+        store.close().await;
+        let persister = product.persister(&folder.join("persister"), "persister-1", PortLease::free()?)?;
+        let gateway = product.gateway(&folder.join("gateway"), "gateway-1", [PortLease::free()?, PortLease::free()?])?;
+        persister.service.wait_ready().await?;
+        gateway.service.wait_ready().await?;
+        ensure!(gateway.service.pid().is_some(), "the gateway is gone");
+        Ok(Self { gateway, _persister: persister, people, cluster })
+    }
+}

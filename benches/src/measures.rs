@@ -1,0 +1,61 @@
+//! The measures, one file each. Each runs the product and its limit in turn, round by round, in one run.
+
+use std::path::PathBuf;
+
+use tokio::runtime::Runtime;
+
+use crate::report::Measured;
+
+mod ack;
+mod counts;
+mod delivery;
+mod idle;
+mod persist;
+mod reach;
+mod votes;
+
+/// A measure: its name for `ONLY=`, its title, and how it is run.
+#[derive(Debug)]
+pub(crate) struct Measure {
+    pub(crate) name: &'static str,
+    pub(crate) title: &'static str,
+    pub(crate) run: fn(&Context) -> anyhow::Result<Measured>,
+}
+
+/// What measures have in common.
+#[derive(Debug)]
+pub(crate) struct Context {
+    pub(crate) runtime: Runtime,
+    /// For their data; it is gone with the run.
+    pub(crate) folder: PathBuf,
+    pub(crate) scale: Scale,
+}
+
+/// How large everything is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scale {
+    /// As the figures are promised.
+    Full,
+    /// Small and short: to see that the benchmark itself works. Its figures are not kept.
+    Small,
+}
+
+impl Scale {
+    pub(crate) fn of<T>(self, full: T, small: T) -> T {
+        match self {
+            Self::Full => full,
+            Self::Small => small,
+        }
+    }
+}
+
+pub(crate) const ALL: &[Measure] = &[
+    Measure { name: "delivery", title: "CPU per delivery, one room of 1 000 members", run: delivery::run },
+    Measure { name: "counts", title: "Instructions and system calls per delivery, which noise can't move", run: counts::run },
+    Measure { name: "persist", title: "Persisted rows a second, draining a backlog of 1 000 000 in one partition", run: persist::one },
+    Measure { name: "persist-16", title: "The same in 16 partitions", run: persist::sixteen },
+    Measure { name: "votes", title: "Persisted votes a second, nine of ten on what was voted on before", run: votes::run },
+    Measure { name: "ack", title: "Send to ack, beside a bare producer", run: ack::run },
+    Measure { name: "reach", title: "Send to the last of 1 000 members, and with some of them stalled", run: reach::run },
+    Measure { name: "idle", title: "Sockets that do nothing: 9 000 in two rooms", run: idle::run },
+];
