@@ -71,14 +71,14 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
     let mut limit = Side::limit(members)?;
     let mut rows = Rows::default();
     // Warm: caches and prepared statements. It also gives the frame that the limit writes.
-    ours.speak(PACES[0], Duration::from_secs(2))?;
+    ours.speak(PACES[0], Duration::from_secs(2), &mut limit.crowd)?;
     let frame = String::from_utf8(ours.crowd.last_frame.clone())?;
     limit.crowd.say(0, &format!("set:{frame}"))?;
     for pace in PACES {
         limit.crowd.say(0, &format!("window:{}", pace.window_ms))?;
         let mut pairs = Vec::new();
         for _ in 0..rounds {
-            match (limit.round(pace, time)?, ours.round(pace, time)?) {
+            match (limit.round(pace, time, &mut ours.crowd)?, ours.round(pace, time, &mut limit.crowd)?) {
                 (Ok(limit), Ok(ours)) => pairs.push((limit, ours)),
                 (Err(why), _) | (_, Err(why)) => rows.void(format!("{}: {why}", pace.name)),
             }
@@ -110,8 +110,8 @@ impl Side {
         Ok(Self { server, crowd, speech: Speech::Limit, sent: 0 })
     }
 
-    /// Messages at this pace, for this long; then everything that is still on its way.
-    fn speak(&mut self, pace: Pace, time: Duration) -> anyhow::Result<u64> {
+    /// Messages at this pace, for this long; then everything that is still on its way. The others, who wait for their turn, answer pings meanwhile.
+    fn speak(&mut self, pace: Pace, time: Duration, others: &mut Crowd) -> anyhow::Result<u64> {
         let (began, gap) = (Instant::now(), Duration::from_secs(pace.burst) / u32::try_from(pace.per_second)?);
         let bursts = (time.as_secs_f64() / gap.as_secs_f64()) as u32;
         for burst in 0..bursts {
@@ -119,6 +119,7 @@ impl Side {
             for _ in 0..pace.burst {
                 self.say()?;
             }
+            others.turn(Duration::ZERO)?;
         }
         self.crowd.listen(SETTLE)?;
         Ok(u64::from(bursts) * pace.burst)
@@ -138,9 +139,9 @@ impl Side {
     }
 
     /// One round; or why it does not count.
-    fn round(&mut self, pace: Pace, time: Duration) -> anyhow::Result<Result<Round, String>> {
+    fn round(&mut self, pace: Pace, time: Duration, others: &mut Crowd) -> anyhow::Result<Result<Round, String>> {
         let (before, cpu_before, load_before, began) = (self.crowd.arrived, self.server.cpu()?, cpu::of_this()?, Instant::now());
-        let sent = self.speak(pace, time)?;
+        let sent = self.speak(pace, time, others)?;
         let cpu = self.server.cpu()? - cpu_before;
         let busy = (cpu::of_this()? - load_before).as_secs_f64() / began.elapsed().as_secs_f64();
         let deliveries = self.crowd.arrived.deliveries - before.deliveries;
