@@ -5,7 +5,6 @@
 //! ends there too. It does not retry: the port's callers know what may be repeated.
 
 mod accounts;
-mod copy;
 mod members;
 mod page;
 mod projection;

@@ -1,11 +1,10 @@
-//! One batch in one transaction: compare-and-set first, then load what decides, plan, write. New messages come by COPY;
-//! statements take whole columns as arrays, never one row each.
+//! One batch in one transaction: compare-and-set first, then load what decides, plan, write. Statements take whole columns as arrays, never one row each.
 
 use parley_proto::{Body, MessageId, RoomId, UnixMillis, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::{copy::CopyRows, roster, sql};
+use super::super::{roster, sql};
 use crate::store::{
     plan::{Known, Needs, NewRow, Plan, RoomMark, RowState, Tally, Target, Vote},
     projection::{Batch, CommitError, Committed},
@@ -227,20 +226,32 @@ impl<'a> StateColumns<'a> {
 }
 
 async fn insert_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
-    let mut copy = CopyRows::new();
-    for NewRow { record, id, position, seq, state } in rows {
-        let (body, key_id, sealed) = match state.body {
-            Some(Body::Plain(text)) => (Some(text), None, None),
-            Some(Body::A256Gcm { key_id, data }) => (None, Some(i64::from(*key_id)), Some(data)),
-            None => (None, None, None),
-        };
-        copy.row(16).uuid(record.room.0).int(sql::int(position.0)).uuid(id.0).int(seq.map(sql::int)).field(Some(record.kind.name())).uuid(record.sender.0);
-        copy.uuid(record.cid.0).int(sql::int(record.base.0)).int(record.sent_at.0).bool(record.imported).int(sql::int(state.rev.0));
-        copy.field(body).int(key_id).field(sealed).bool(state.edited).bool(state.deleted);
-    }
-    let statement = "copy messages (room, position, id, seq, kind, sender, cid, base, sent_at, imported, rev, body, key_id, sealed, edited, deleted)
-                     from stdin (format binary)";
-    copy.send(tx, statement).await
+    let state = StateColumns::of(rows.iter().map(|row| row.state));
+    sqlx::query(
+        "insert into messages (room, position, id, seq, kind, sender, cid, base, sent_at, imported, rev, body, key_id, sealed, edited, deleted)
+         select *
+         from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::boolean[],
+                     $11::bigint[], $12::text[], $13::bigint[], $14::bytea[], $15::boolean[], $16::boolean[])",
+    )
+    .bind(rows.iter().map(|row| row.record.room.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| sql::int(row.position.0)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.seq.map(sql::int)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.kind.name()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.sender.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.cid.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| sql::int(row.record.base.0)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.sent_at.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.imported).collect::<Vec<_>>())
+    .bind(state.rev)
+    .bind(state.body)
+    .bind(state.key_id)
+    .bind(state.sealed)
+    .bind(state.edited)
+    .bind(state.deleted)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 async fn change_rows(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
