@@ -45,8 +45,7 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long the server waits for the next statement of a transaction. A process that hangs, or is gone without a word, holds its locks no longer than this;
 /// whoever takes over waits for them. Between two statements nothing is waited for, so that moments would do.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(5);
-/// In the middle of a COPY the server heeds no timeout while it waits for more. A machine that is gone is found out by what TCP asks it: after ten seconds, and
-/// not after two hours.
+/// A machine that is gone is found out by what TCP asks it: after ten seconds, and not after two hours.
 const KEEPALIVES: &str = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 5";
 
 /// What a start does with a schema that is older than the binary.

@@ -125,8 +125,14 @@ fn main() -> ExitCode {
         poison::a_newer_record_stops_its_partition_with_an_alarm_and_nothing_is_skipped,
         brokers::one_of_three_is_lost,
         disk::it_is_full_for_a_while,
-        chaos::everything_is_killed_once_while_people_use_it,
     }
+    // Left to `make test-all` until what docs/reliability.md calls open is found.
+    let own = Arc::clone(&runtime);
+    let chaos = Trial::test("chaos::everything_is_killed_once_while_people_use_it", move || {
+        own.block_on(chaos::everything_is_killed_once_while_people_use_it());
+        Ok(())
+    });
+    trials.push(chaos.with_ignored_flag(true));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if let Some(world) = Arc::into_inner(world).and_then(OnceCell::into_inner) {
         runtime.block_on(world.stop());

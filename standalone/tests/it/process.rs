@@ -47,7 +47,7 @@ async fn kill_9_in_the_middle_of_traffic_loses_and_doubles_nothing() {
     for (name, person) in [("a", &ada), ("b", &bo), ("c", &ada), ("d", &bo)] {
         let mut socket = person.connect().await;
         socket.subscribe(room).await;
-        talkers.insert(name, tokio::spawn(talk(person.clone(), socket, room, name, 250)));
+        talkers.insert(name, (person, tokio::spawn(talk(person.clone(), socket, room, name, 250))));
     }
     for _ in 0..3 {
         tokio::time::sleep(Duration::from_millis(400)).await;
@@ -58,20 +58,23 @@ async fn kill_9_in_the_middle_of_traffic_loses_and_doubles_nothing() {
     }
     let mut expected = Vec::new();
     let mut sockets = Vec::new();
-    for (_, talker) in talkers {
+    for (_, (person, talker)) in talkers {
         let (socket, acked) = talker.await.unwrap();
         expected.extend(acked);
-        sockets.push(socket);
+        sockets.push((person, socket));
     }
     let stored = ada.everything(room).await;
     let mut sorted = stored.clone();
     sorted.sort_unstable();
     expected.sort_unstable();
     assert_eq!(sorted, expected, "every acked message is there once");
-    for mut socket in sockets {
-        // Those who were done first have the others' last words still to read.
+    for (person, mut socket) in sockets {
+        // Those who were done first have the others' last words still to read, and may have been cut off by a kill after their own.
         let deadline = tokio::time::Instant::now() + PATIENCE;
         while socket.views[&room].texts().last() != stored.last() && tokio::time::Instant::now() < deadline {
+            if socket.closed.is_some() {
+                socket = person.resume(socket).await;
+            }
             socket.settle(Duration::from_millis(50)).await;
         }
         let view = socket.views[&room].texts();

@@ -225,6 +225,8 @@ impl<'a> StateColumns<'a> {
     }
 }
 
+/// Not by COPY, which is faster: while the server waits for a COPY's data it heeds none of its timeouts, and a persister that is cut off there would hold its
+/// locks for as long as its connection looks alive.
 async fn insert_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
     let state = StateColumns::of(rows.iter().map(|row| row.state));
     sqlx::query(
