@@ -4,7 +4,7 @@
 use async_trait::async_trait;
 use parley_proto::{
     RoomId, UnixMillis, UserId,
-    event::{Role, Visibility},
+    event::{EventName, MemberRow, Role, RoomRow, SystemEvent, Visibility},
 };
 
 use super::{Page, PageRequest, StoreUnavailable};
@@ -65,6 +65,56 @@ pub enum MembershipChange {
     /// The room has as many members as it may have.
     Full,
     NoRoom,
+}
+
+/// What somebody wants of their membership. Engines look it up and write; what it comes to is decided here, for all of them alike.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Wish {
+    /// Unless the room has so many members already.
+    Join {
+        members_max: u64,
+    },
+    Leave,
+}
+
+/// What an engine has to write, and to answer then.
+pub(super) struct Change {
+    pub(super) event: SystemEvent,
+    /// As it is then; of who left, as it was.
+    pub(super) membership: Membership,
+}
+
+impl Wish {
+    /// Room and membership as the transaction sees them. `Err`: nothing is to be written, and this is the answer.
+    pub(super) fn judge(self, room: &Room, user: UserId, before: Option<Membership>, now: UnixMillis) -> Result<Change, MembershipChange> {
+        let version = room.version + 1;
+        let (event, role, membership) = match (self, before) {
+            (Self::Join { .. }, Some(_)) | (Self::Leave, None) => return Err(MembershipChange::Unchanged),
+            (Self::Join { members_max }, None) if room.members >= members_max => return Err(MembershipChange::Full),
+            (Self::Join { .. }, None) => {
+                let role = Role::Member;
+                (EventName::Joined, Some(role), Membership { room: room.id, user, role, joined_at: now, version })
+            }
+            (Self::Leave, Some(membership)) => (EventName::Left, None, Membership { version, ..membership }),
+        };
+        let member = MemberRow { user, role, joined_at: membership.joined_at };
+        Ok(Change { event: SystemEvent { event, version, room: room.row(), member: Some(member) }, membership })
+    }
+}
+
+impl Room {
+    /// What an event of the log says of it.
+    fn row(&self) -> RoomRow {
+        RoomRow {
+            id: self.id,
+            kind: self.kind.clone(),
+            name: self.name.clone(),
+            topic: self.topic.clone(),
+            visibility: self.visibility,
+            archived: self.archived,
+            created_at: self.created_at,
+        }
+    }
 }
 
 /// The key of "my rooms": newest activity first.

@@ -12,7 +12,7 @@ use crate::store::{
     Page, PageRequest, StoreUnavailable,
     numbers::fold_case,
     projection::OutboxRow,
-    rooms::{ActivityKey, DirectoryKey, Members, Membership, MembershipChange, NewRoom, Room, RoomCreated, Rooms},
+    rooms::{ActivityKey, Change, DirectoryKey, Members, Membership, MembershipChange, NewRoom, Room, RoomCreated, Rooms, Wish},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -26,18 +26,6 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn membership(self, room: RoomId, user: UserId) -> Option<Membership> {
         Some(Membership { room, user, role: self.role?, joined_at: self.joined_at, version: self.version })
-    }
-}
-
-fn row(room: &Room) -> RoomRow {
-    RoomRow {
-        id: room.id,
-        kind: room.kind.clone(),
-        name: room.name.clone(),
-        topic: room.topic.clone(),
-        visibility: room.visibility,
-        archived: room.archived,
-        created_at: room.created_at,
     }
 }
 
@@ -77,25 +65,18 @@ impl Tables {
         self.room(id).map_or(RoomCreated::NameTaken, RoomCreated::Created)
     }
 
-    fn change_membership(&mut self, id: RoomId, user: UserId, role: Option<Role>, members_max: u64, now: UnixMillis) -> MembershipChange {
+    fn change_membership(&mut self, id: RoomId, user: UserId, wish: Wish, now: UnixMillis) -> MembershipChange {
         let Some(room) = self.room(id) else { return MembershipChange::NoRoom };
-        let before = self.member(id, user);
-        if before.is_some() == role.is_some() {
-            return MembershipChange::Unchanged;
-        }
-        if role.is_some() && room.members >= members_max {
-            return MembershipChange::Full;
-        }
-        let joined_at = before.map_or(now, |membership| membership.joined_at);
-        let event = if role.is_some() { EventName::Joined } else { EventName::Left };
-        let event = SystemEvent { event, version: room.version + 1, room: row(&room), member: Some(MemberRow { user, role, joined_at }) };
+        let Change { event, membership } = match wish.judge(&room, user, self.member(id, user), now) {
+            Ok(change) => change,
+            Err(answer) => return answer,
+        };
         self.apply(&event);
         self.announce(&event, user, now);
-        if role.is_none() {
+        if matches!(wish, Wish::Leave) {
             self.right_ended(user);
         }
-        let role = role.or(before.map(|membership| membership.role)).unwrap_or(Role::Member);
-        MembershipChange::Changed(Membership { room: id, user, role, joined_at, version: event.version })
+        MembershipChange::Changed(membership)
     }
 }
 
@@ -148,11 +129,11 @@ impl Members for MemoryStore {
     }
 
     async fn join(&self, room: RoomId, user: UserId, members_max: u64, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(|tables| tables.change_membership(room, user, Some(Role::Member), members_max, now)).await
+        self.call(|tables| tables.change_membership(room, user, Wish::Join { members_max }, now)).await
     }
 
     async fn leave(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(|tables| tables.change_membership(room, user, None, u64::MAX, now)).await
+        self.call(|tables| tables.change_membership(room, user, Wish::Leave, now)).await
     }
 
     async fn import_members(&self, id: RoomId, users: &[UserId], now: UnixMillis) -> Result<(), StoreUnavailable> {

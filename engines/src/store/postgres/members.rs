@@ -1,10 +1,7 @@
 //! Members in Postgres.
 
 use async_trait::async_trait;
-use parley_proto::{
-    RoomId, UnixMillis, UserId,
-    event::{EventName, MemberRow, Role},
-};
+use parley_proto::{RoomId, UnixMillis, UserId};
 
 use super::{
     PostgresStore,
@@ -15,7 +12,7 @@ use super::{
 use crate::store::{
     Direction, Page, PageRequest, StoreUnavailable,
     page::{cut, fetch_limit},
-    rooms::{Members, Membership, MembershipChange},
+    rooms::{Change, Members, Membership, MembershipChange, Wish},
 };
 
 #[async_trait]
@@ -45,11 +42,11 @@ impl Members for PostgresStore {
     }
 
     async fn join(&self, room: RoomId, user: UserId, members_max: u64, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(self.change_membership(room, user, Some(Role::Member), members_max, now)).await
+        self.call(self.change_membership(room, user, Wish::Join { members_max }, now)).await
     }
 
     async fn leave(&self, room: RoomId, user: UserId, now: UnixMillis) -> Result<MembershipChange, StoreUnavailable> {
-        self.call(self.change_membership(room, user, None, u64::MAX, now)).await
+        self.call(self.change_membership(room, user, Wish::Leave, now)).await
     }
 
     async fn import_members(&self, room: RoomId, users: &[UserId], now: UnixMillis) -> Result<(), StoreUnavailable> {
@@ -107,43 +104,26 @@ impl Members for PostgresStore {
 }
 
 impl PostgresStore {
-    /// Makes the person a member with this role, or no member.
-    async fn change_membership(
-        &self,
-        id: RoomId,
-        user: UserId,
-        role: Option<Role>,
-        members_max: u64,
-        now: UnixMillis,
-    ) -> Result<MembershipChange, sqlx::Error> {
+    async fn change_membership(&self, id: RoomId, user: UserId, wish: Wish, now: UnixMillis) -> Result<MembershipChange, sqlx::Error> {
         let mut tx = self.write().await?;
         let Some(room) = roster::lock_room(&mut tx, id).await? else {
             tx.rollback().await?;
             return Ok(MembershipChange::NoRoom);
         };
         let before = roster::member(&mut tx, id, user).await?;
-        if before.is_some() == role.is_some() {
-            tx.rollback().await?;
-            return Ok(MembershipChange::Unchanged);
-        }
-        if role.is_some() && room.members >= members_max {
-            tx.rollback().await?;
-            return Ok(MembershipChange::Full);
-        }
-        let event = roster::member_event(
-            if role.is_some() { EventName::Joined } else { EventName::Left },
-            room.version + 1,
-            &room,
-            MemberRow { user, role, joined_at: before.map_or(now, |membership| membership.joined_at) },
-        );
+        let Change { event, membership } = match wish.judge(&room, user, before, now) {
+            Ok(change) => change,
+            Err(answer) => {
+                tx.rollback().await?;
+                return Ok(answer);
+            }
+        };
         roster::apply(&mut tx, std::slice::from_ref(&event)).await?;
         roster::announce(&mut tx, &event, user, now).await?;
-        if role.is_none() {
+        if matches!(wish, Wish::Leave) {
             sessions::right_ended(&mut tx, user).await?;
         }
         tx.done().await?;
-        let role = role.or(before.map(|membership| membership.role)).unwrap_or(Role::Member);
-        let joined_at = before.map_or(now, |membership| membership.joined_at);
-        Ok(MembershipChange::Changed(Membership { room: id, user, role, joined_at, version: event.version }))
+        Ok(MembershipChange::Changed(membership))
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use parley_proto::{
     Cid, RoomId, UnixMillis, UserId,
-    event::{EventName, MemberRow, Role, RoomRow, SystemEvent, Visibility},
+    event::{MemberRow, Role, RoomRow, SystemEvent, Visibility},
 };
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -259,20 +259,6 @@ pub(super) async fn announce(tx: &mut PgConnection, event: &SystemEvent, sender:
         .execute(tx)
         .await?;
     Ok(())
-}
-
-/// An event about a member, with the room's row as it is.
-pub(super) fn member_event(event: EventName, version: i64, room: &Room, member: MemberRow) -> SystemEvent {
-    let room = RoomRow {
-        id: room.id,
-        kind: room.kind.clone(),
-        name: room.name.clone(),
-        topic: room.topic.clone(),
-        visibility: room.visibility,
-        archived: room.archived,
-        created_at: room.created_at,
-    };
-    SystemEvent { event, version, room, member: Some(member) }
 }
 
 fn role_name(role: Role) -> &'static str {

@@ -2,7 +2,7 @@
 
 use parley_proto::{
     Cid, RoomId, UnixMillis, UserId,
-    event::{EventName, MemberRow, Role, RoomRow, SystemEvent, Visibility},
+    event::{MemberRow, Role, RoomRow, SystemEvent, Visibility},
 };
 use sqlx::SqliteConnection;
 use uuid::Uuid;
@@ -170,20 +170,6 @@ pub(super) async fn announce(tx: &mut SqliteConnection, event: &SystemEvent, sen
         .execute(tx)
         .await?;
     Ok(())
-}
-
-/// An event about a member, with the room's row as it is.
-pub(super) fn member_event(event: EventName, version: i64, room: &Room, member: MemberRow) -> SystemEvent {
-    let room = RoomRow {
-        id: room.id,
-        kind: room.kind.clone(),
-        name: room.name.clone(),
-        topic: room.topic.clone(),
-        visibility: room.visibility,
-        archived: room.archived,
-        created_at: room.created_at,
-    };
-    SystemEvent { event, version, room, member: Some(member) }
 }
 
 pub(super) fn role_name(role: Role) -> &'static str {
