@@ -34,6 +34,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn nginx_knows_the_same_names() {
+        let names = format!("({})", NAMES.join("|"));
+        assert!(include_str!("../../../nginx/snippets/log.conf").contains(&names), "{names}");
+    }
+
+    #[test]
     fn a_token_is_found_however_it_is_written() {
         for query in ["token=x", "a=b&access_token=x", "%74oken=x", "TOKEN=x", "token"] {
             assert!(has_token(&format!("/api/v1/me?{query}").parse().unwrap()), "{query}");
