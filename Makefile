@@ -108,7 +108,7 @@ test-browser: web/node_modules/.package-lock.json ## The tests in a real Chromiu
 .PHONY: bench
 bench: ## The product beside what the machine could do at best, into docs/benchmarks.md; ONLY=delivery,persist for some, SMALL=1 to see that it works
 	@scripts/doctor run
-	cargo build --profile bench -p parley-standalone -p parley-benches
+	cargo build --profile bench --workspace --bin parley --bin bench
 	$(BENCH) run $(if $(ONLY),--only $(ONLY)) $(if $(SMALL),--small)
 
 .PHONY: screenshots
