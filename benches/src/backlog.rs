@@ -57,20 +57,9 @@ pub(crate) fn person(number: usize) -> UserId {
 }
 
 pub(crate) fn message(number: usize, room: RoomId, base: Cursor, body: &str) -> Record {
-    Record {
-        kind: Kind::Message,
-        room,
-        sender: person(number % AUTHORS),
-        cid: Cid(Uuid::new_v4()),
-        base,
-        floor: base,
-        auth: base,
-        target: None,
-        value: 0,
-        body: Body::Plain(body.to_owned()),
-        imported: false,
-        sent_at: clock::now(),
-    }
+    let sender = person(number % AUTHORS);
+    let body = Body::Plain(body.to_owned());
+    Record { base, floor: base, auth: base, body, sent_at: clock::now(), ..Record::bare(Kind::Message, room, sender, Cid(Uuid::new_v4())) }
 }
 
 pub(crate) fn vote(voter: UserId, room: RoomId, base: Cursor, target: MessageId, value: i64) -> Record {

@@ -71,27 +71,14 @@ mod tests {
     use std::collections::BTreeSet;
 
     use bytes::Bytes;
-    use parley_proto::{Body, Cid, Cursor, Kind, PartitionId, Record, RoomId, UnixMillis, UserId, fold::Verdict};
+    use parley_proto::{Cid, Cursor, Kind, PartitionId, Record, RoomId, UserId, fold::Verdict};
 
     use super::*;
 
     fn block(records: u64) -> Block {
         let mut block = Block::new(PartitionId(1), Cursor(0));
         for offset in 0..records {
-            let record = Record {
-                kind: Kind::Message,
-                room: RoomId::new(PartitionId(1), [1; 16]),
-                sender: UserId::NIL,
-                cid: Cid::NIL,
-                base: Cursor::ZERO,
-                floor: Cursor::ZERO,
-                auth: Cursor::ZERO,
-                target: None,
-                value: 0,
-                body: Body::empty(),
-                imported: false,
-                sent_at: UnixMillis(0),
-            };
+            let record = Record::bare(Kind::Message, RoomId::new(PartitionId(1), [1; 16]), UserId::NIL, Cid::NIL);
             block.push(Position(offset), Bytes::from(vec![offset as u8]), Verdict::First(Box::new(record)));
         }
         block

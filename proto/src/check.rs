@@ -116,26 +116,12 @@ fn is_event(json: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        ids::{Cid, UserId},
-        record::UnixMillis,
-    };
+    use crate::ids::{Cid, UserId};
 
     fn record(kind: Kind, value: i64, body: &str) -> Record {
-        Record {
-            kind,
-            room: RoomId::new(PartitionId(0), [1; 16]),
-            sender: UserId(uuid::Uuid::from_u128(1)),
-            cid: Cid(uuid::Uuid::from_u128(2)),
-            base: Cursor::ZERO,
-            floor: Cursor::ZERO,
-            auth: Cursor::ZERO,
-            target: kind.has_target().then_some(MessageId(uuid::Uuid::from_u128(3))),
-            value,
-            body: Body::Plain(body.to_owned()),
-            imported: false,
-            sent_at: UnixMillis(0),
-        }
+        let (room, sender, cid) = (RoomId::new(PartitionId(0), [1; 16]), UserId(uuid::Uuid::from_u128(1)), Cid(uuid::Uuid::from_u128(2)));
+        let target = kind.has_target().then_some(MessageId(uuid::Uuid::from_u128(3)));
+        Record { target, value, body: Body::Plain(body.to_owned()), ..Record::bare(kind, room, sender, cid) }
     }
 
     /// Not every store can keep it: what is accepted must not die later.

@@ -140,22 +140,28 @@ impl Record {
         MessageId::derive(self.room, self.sender, self.cid, self.base)
     }
 
-    /// A partition's first record.
-    pub fn genesis(partition: PartitionId, genesis: &Genesis) -> Self {
+    /// One with nothing in it yet, from somebody without a cursor, at the beginning of time.
+    pub fn bare(kind: Kind, room: RoomId, sender: UserId, cid: Cid) -> Self {
         Self {
-            kind: Kind::Genesis,
-            room: RoomId::of_partition(partition),
-            sender: UserId::NIL,
-            cid: Cid(genesis.log_id.0),
+            kind,
+            room,
+            sender,
+            cid,
             base: Cursor::ZERO,
             floor: Cursor::ZERO,
             auth: Cursor::ZERO,
             target: None,
             value: 0,
-            body: Body::Plain(serde_json::to_string(genesis).expect("two plain fields")),
+            body: Body::empty(),
             imported: false,
             sent_at: UnixMillis(0),
         }
+    }
+
+    /// A partition's first record.
+    pub fn genesis(partition: PartitionId, genesis: &Genesis) -> Self {
+        let body = Body::Plain(serde_json::to_string(genesis).expect("two plain fields"));
+        Self { body, ..Self::bare(Kind::Genesis, RoomId::of_partition(partition), UserId::NIL, Cid(genesis.log_id.0)) }
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 use anyhow::ensure;
 use parley_engines::log::kafka::KafkaConfig;
 use parley_gateway::clock;
-use parley_proto::{Body, Cid, Cursor, Kind, PartitionId, Record, RoomId, UserId, codec};
+use parley_proto::{Body, Cid, Kind, PartitionId, Record, RoomId, UserId, codec};
 use rdkafka::{
     ClientConfig, ClientContext,
     producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
@@ -163,18 +163,6 @@ impl Bare {
 }
 
 fn message(number: usize, body: &str) -> Record {
-    Record {
-        kind: Kind::Message,
-        room: RoomId::new(PartitionId(0), [1; 16]),
-        sender: UserId(Uuid::from_u128(number as u128)),
-        cid: Cid(Uuid::new_v4()),
-        base: Cursor::ZERO,
-        floor: Cursor::ZERO,
-        auth: Cursor::ZERO,
-        target: None,
-        value: 0,
-        body: Body::Plain(format!("~{number}~ {body}")),
-        imported: false,
-        sent_at: clock::now(),
-    }
+    let (room, sender) = (RoomId::new(PartitionId(0), [1; 16]), UserId(Uuid::from_u128(number as u128)));
+    Record { body: Body::Plain(format!("~{number}~ {body}")), sent_at: clock::now(), ..Record::bare(Kind::Message, room, sender, Cid(Uuid::new_v4())) }
 }

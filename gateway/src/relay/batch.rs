@@ -100,23 +100,13 @@ fn approximate_json_len(item: &Item) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use parley_proto::{Body, Cid, Kind, PartitionId, Record, UnixMillis, UserId};
+    use parley_proto::{Body, Cid, Kind, PartitionId, Record, UserId};
     use uuid::Uuid;
 
     fn message(room: u8, body: &str) -> Verdict {
         Verdict::First(Box::new(Record {
-            kind: Kind::Message,
-            room: RoomId::new(PartitionId(0), [room; 16]),
-            sender: UserId(Uuid::from_u128(1)),
-            cid: Cid(Uuid::new_v4()),
-            base: Cursor::ZERO,
-            floor: Cursor::ZERO,
-            auth: Cursor::ZERO,
-            target: None,
-            value: 0,
             body: Body::Plain(body.to_owned()),
-            imported: false,
-            sent_at: UnixMillis(0),
+            ..Record::bare(Kind::Message, RoomId::new(PartitionId(0), [room; 16]), UserId(Uuid::from_u128(1)), Cid(Uuid::new_v4()))
         }))
     }
 

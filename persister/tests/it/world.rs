@@ -179,18 +179,5 @@ pub(crate) fn room(number: u8) -> RoomId {
 }
 
 pub(crate) fn message(room: RoomId, body: &str) -> Record {
-    Record {
-        kind: Kind::Message,
-        room,
-        sender: user(1),
-        cid: Cid(Uuid::new_v4()),
-        base: Cursor::ZERO,
-        floor: Cursor::ZERO,
-        auth: Cursor::ZERO,
-        target: None,
-        value: 0,
-        body: Body::Plain(body.to_owned()),
-        imported: false,
-        sent_at: UnixMillis(1_700_000_000_000),
-    }
+    Record { body: Body::Plain(body.to_owned()), sent_at: UnixMillis(1_700_000_000_000), ..Record::bare(Kind::Message, room, user(1), Cid(Uuid::new_v4())) }
 }

@@ -10,7 +10,7 @@ use parley_engines::{
     log::{Appended, EnqueueError, LogWriter, Receipt},
     store::Snapshot,
 };
-use parley_proto::{Body, Cursor, Kind, PartitionId, Record, RoomId, UserId, WINDOW, check, codec};
+use parley_proto::{Body, Kind, PartitionId, Record, RoomId, UserId, WINDOW, check, codec};
 
 use super::{
     ids,
@@ -117,18 +117,6 @@ async fn enqueue(log: &(impl LogWriter + ?Sized), partition: PartitionId, record
 }
 
 fn record(message: &Message, sender: UserId, room: RoomId) -> Record {
-    Record {
-        kind: Kind::Message,
-        room,
-        sender,
-        cid: ids::cid(message.line),
-        base: Cursor::ZERO,
-        floor: Cursor::ZERO,
-        auth: Cursor::ZERO,
-        target: None,
-        value: 0,
-        body: Body::Plain(message.body.clone()),
-        imported: true,
-        sent_at: message.sent_at,
-    }
+    let body = Body::Plain(message.body.clone());
+    Record { body, imported: true, sent_at: message.sent_at, ..Record::bare(Kind::Message, room, sender, ids::cid(message.line)) }
 }

@@ -43,20 +43,7 @@ async fn database(world: &World) -> PgConnection {
 }
 
 fn message(room: RoomId, sender: UserId, body: &str) -> Record {
-    Record {
-        kind: Kind::Message,
-        room,
-        sender,
-        cid: Cid(Uuid::new_v4()),
-        base: Cursor::ZERO,
-        floor: Cursor::ZERO,
-        auth: Cursor::ZERO,
-        target: None,
-        value: 0,
-        body: Body::Plain(body.to_owned()),
-        imported: false,
-        sent_at: UnixMillis(1_700_000_000_000),
-    }
+    Record { body: Body::Plain(body.to_owned()), sent_at: UnixMillis(1_700_000_000_000), ..Record::bare(Kind::Message, room, sender, Cid(Uuid::new_v4())) }
 }
 
 /// The record with these bytes changed and a checksum that is right.

@@ -3,14 +3,15 @@
 use std::time::Duration;
 
 use parley_engines::log::{Appended, LogReader, LogWriter};
-use parley_proto::{Body, Cid, Cursor, ErrorCode, Kind, PartitionId, Record, RoomId, UnixMillis, UserId, WINDOW, codec};
+use parley_proto::{Body, Cid, Cursor, ErrorCode, Kind, PartitionId, Record, RoomId, UserId, WINDOW, codec};
 use serde_json::json;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
-    client::{Answer, PATIENCE, Person},
+    client::{Answer, PATIENCE},
     node::Node,
+    talkers::talkers,
 };
 
 /// Appended at once, and waited for.
@@ -23,18 +24,11 @@ async fn append_others(node: &Node, partition: PartitionId, count: u64) {
     while appended < count {
         let floor = node.log.end(partition).await.unwrap();
         let record = |_| Record {
-            kind: Kind::Message,
-            room,
-            sender: UserId(Uuid::from_u128(1)),
-            cid: Cid(Uuid::new_v4()),
             base: floor,
             floor,
             auth: floor,
-            target: None,
-            value: 0,
             body: Body::Plain("elsewhere".to_owned()),
-            imported: false,
-            sent_at: UnixMillis(0),
+            ..Record::bare(Kind::Message, room, UserId(Uuid::from_u128(1)), Cid(Uuid::new_v4()))
         };
         let receipts: Vec<_> =
             (0..PIECE.min(count - appended)).map(record).map(|record| node.log.enqueue(partition, room, codec::encode(&record)).unwrap()).collect();
@@ -48,12 +42,7 @@ async fn append_others(node: &Node, partition: PartitionId, count: u64) {
 #[tokio::test]
 async fn who_follows_the_room_talks_on_and_who_would_need_the_store_is_told_to_wait() {
     let mut node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
-    let room = ada.create_room("general").await;
-    bo.join(room).await;
-    let (mut a, mut b) = (ada.connect().await, bo.connect().await);
-    a.subscribe(room).await;
-    b.subscribe(room).await;
+    let (room, ada, mut a, _, mut b) = talkers(&node.url).await;
     assert!(matches!(a.send(room, "before").await, Answer::Ack { .. }));
     b.until(room, 1).await;
     node.stop_persister().await;

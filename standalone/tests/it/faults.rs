@@ -6,23 +6,14 @@ use parley_engines::{
     bus::Channel,
     log::{LogReader, LogWriter},
 };
-use parley_proto::{Body, Cid, Cursor, Kind, Record, RoomId, UnixMillis, UserId, codec};
+use parley_proto::{Body, Cid, Cursor, Kind, Record, RoomId, UserId, codec};
 use uuid::Uuid;
 
 use crate::{
     client::{Answer, Person, Socket},
     node::Node,
+    talkers::talkers,
 };
-
-async fn talkers(node: &Node) -> (RoomId, Person, Socket, Person, Socket) {
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
-    let room = ada.create_room("general").await;
-    bo.join(room).await;
-    let (mut a, mut b) = (ada.connect().await, bo.connect().await);
-    a.subscribe(room).await;
-    b.subscribe(room).await;
-    (room, ada, a, bo, b)
-}
 
 async fn say(socket: &mut Socket, room: RoomId, texts: std::ops::Range<usize>) {
     for number in texts {
@@ -37,7 +28,7 @@ fn numbers(count: usize) -> Vec<String> {
 #[tokio::test]
 async fn a_subscribe_while_the_persister_is_stopped_misses_nothing() {
     let mut node = Node::start().await;
-    let (room, ada, mut a, bo, b) = talkers(&node).await;
+    let (room, ada, mut a, bo, b) = talkers(&node.url).await;
     say(&mut a, room, 0..10).await;
     a.until(room, 10).await;
     node.stop_persister().await;
@@ -61,7 +52,7 @@ async fn a_subscribe_while_the_persister_is_stopped_misses_nothing() {
 #[tokio::test]
 async fn an_emptied_bus_loses_nobody_a_message() {
     let node = Node::start().await;
-    let (room, _, mut a, _, mut b) = talkers(&node).await;
+    let (room, _, mut a, _, mut b) = talkers(&node.url).await;
     for round in 0..6 {
         say(&mut a, room, round * 10..round * 10 + 5).await;
         node.bus.empty();
@@ -74,7 +65,7 @@ async fn an_emptied_bus_loses_nobody_a_message() {
 #[tokio::test]
 async fn a_lost_live_frame_is_found_by_the_next_one_and_the_last_one_by_the_beat() {
     let node = Node::start().await;
-    let (room, _, mut a, _, mut b) = talkers(&node).await;
+    let (room, _, mut a, _, mut b) = talkers(&node.url).await;
     say(&mut a, room, 0..3).await;
     b.until(room, 3).await;
     node.bus.lose_events(Channel::Room(room), 1);
@@ -89,7 +80,7 @@ async fn a_lost_live_frame_is_found_by_the_next_one_and_the_last_one_by_the_beat
 #[tokio::test]
 async fn a_cut_subscriber_comes_back_and_a_bus_that_went_back_in_time_is_no_harm() {
     let node = Node::start().await;
-    let (room, _, mut a, _, mut b) = talkers(&node).await;
+    let (room, _, mut a, _, mut b) = talkers(&node.url).await;
     say(&mut a, room, 0..5).await;
     let before = node.bus.snapshot(room.partition());
     say(&mut a, room, 5..10).await;
@@ -105,7 +96,7 @@ async fn a_cut_subscriber_comes_back_and_a_bus_that_went_back_in_time_is_no_harm
 #[tokio::test]
 async fn live_delivery_outlives_the_bus() {
     let node = Node::start().await;
-    let (room, ada, mut a, _, mut b) = talkers(&node).await;
+    let (room, ada, mut a, _, mut b) = talkers(&node.url).await;
     say(&mut a, room, 0..3).await;
     node.bus.set_away(true);
     say(&mut a, room, 3..6).await;
@@ -149,7 +140,7 @@ async fn when_the_publishing_gateway_goes_the_other_one_takes_over() {
 #[tokio::test]
 async fn poison_in_the_log_is_passed_over_by_all_alike() {
     let node = Node::start().await;
-    let (room, ada, mut a, _, mut b) = talkers(&node).await;
+    let (room, ada, mut a, _, mut b) = talkers(&node.url).await;
     say(&mut a, room, 0..1).await;
     let end = node.log.end(room.partition()).await.unwrap();
     let mut expired = message(room, end);
@@ -166,7 +157,7 @@ async fn poison_in_the_log_is_passed_over_by_all_alike() {
 #[tokio::test]
 async fn a_record_of_a_newer_version_stops_its_partition_and_nothing_is_skipped() {
     let node = Node::start().await;
-    let (room, ada, mut a, _, mut b) = talkers(&node).await;
+    let (room, ada, mut a, _, mut b) = talkers(&node.url).await;
     say(&mut a, room, 0..1).await;
     b.until(room, 1).await;
     let end = node.log.end(room.partition()).await.unwrap();
@@ -192,18 +183,6 @@ async fn a_record_of_a_newer_version_stops_its_partition_and_nothing_is_skipped(
 }
 
 fn message(room: RoomId, floor: Cursor) -> Record {
-    Record {
-        kind: Kind::Message,
-        room,
-        sender: UserId(Uuid::from_u128(1)),
-        cid: Cid(Uuid::new_v4()),
-        base: floor,
-        floor,
-        auth: floor,
-        target: None,
-        value: 0,
-        body: Body::Plain("from elsewhere".to_owned()),
-        imported: false,
-        sent_at: UnixMillis(0),
-    }
+    let (sender, body) = (UserId(Uuid::from_u128(1)), Body::Plain("from elsewhere".to_owned()));
+    Record { base: floor, floor, auth: floor, body, ..Record::bare(Kind::Message, room, sender, Cid(Uuid::new_v4())) }
 }

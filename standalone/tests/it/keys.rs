@@ -17,10 +17,6 @@ use crate::{
 const OLD: &str = "the key of last year, 0123456789 abcdefgh";
 const NEW: &str = "the key of this year, 9876543210 hgfedcba";
 
-fn end(parley: &mut Parley) {
-    assert!(tokio::task::block_in_place(|| parley.terminate()).success());
-}
-
 fn outcome(socket: &Socket) -> ResumeOutcome {
     match &socket.welcome {
         Some(ServerFrame::Welcome { resume, .. }) => *resume,
@@ -63,7 +59,7 @@ async fn what_the_key_before_this_one_signed_is_good_beside_the_new_one_and_not_
     let ada = Person::sign_up(&parley.url, "ada").await;
     let (room, before, cursor) = talk(&ada).await;
     let history = format!("/rooms/{room}/messages?limit=100&cursor={cursor}");
-    end(&mut parley);
+    parley.end();
 
     let mut parley = Parley::start_with(folder.path(), &[("PARLEY_TOKEN_KEY", NEW), ("PARLEY_TOKEN_KEY_PREVIOUS", OLD)]);
     let ada = ada.at(&parley.url);
@@ -86,7 +82,7 @@ async fn what_the_key_before_this_one_signed_is_good_beside_the_new_one_and_not_
         refresh_token: session["refresh_token"].as_str().unwrap().to_owned(),
         ..ada
     };
-    end(&mut parley);
+    parley.end();
 
     let mut parley = Parley::start_with(folder.path(), &[("PARLEY_TOKEN_KEY", NEW)]);
     let now = ada.at(&parley.url);
@@ -94,7 +90,7 @@ async fn what_the_key_before_this_one_signed_is_good_beside_the_new_one_and_not_
     let resumed = now.resume(renewed).await;
     assert_eq!(outcome(&resumed), ResumeOutcome::Accepted);
     drop(resumed);
-    end(&mut parley);
+    parley.end();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,7 +99,7 @@ async fn without_the_old_key_nothing_that_it_signed_counts_and_nobody_is_signed_
     let mut parley = Parley::start_with(folder.path(), &[("PARLEY_TOKEN_KEY", OLD)]);
     let ada = Person::sign_up(&parley.url, "ada").await;
     let (room, before, cursor) = talk(&ada).await;
-    end(&mut parley);
+    parley.end();
 
     let parley = Parley::start_with(folder.path(), &[("PARLEY_TOKEN_KEY", NEW)]);
     let stale = ada.at(&parley.url);
@@ -129,9 +125,9 @@ async fn a_token_of_another_log_resumes_nothing_though_the_same_key_signed_it() 
     let mut parley = Parley::start_with(here.path(), &[("PARLEY_TOKEN_KEY", OLD)]);
     let ada = Person::sign_up(&parley.url, "ada").await;
     let (room, before, _) = talk(&ada).await;
-    end(&mut parley);
+    parley.end();
     let mut parley = Parley::start_with(there.path(), &[("PARLEY_TOKEN_KEY", OLD)]);
-    end(&mut parley);
+    parley.end();
     // Somebody brought people and rooms over, and not the log.
     let mut store = SqliteConnection::connect(&format!("sqlite:{}", there.path().join("store.db").display())).await.unwrap();
     let attach = format!("attach database '{}' as old", here.path().join("store.db").display());

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::{
     client::{Answer, PASSWORD, Person},
     support::Parley,
+    talkers::talkers,
 };
 
 /// What a program that prints it as it is would stumble over.
@@ -22,10 +23,6 @@ const EVIL: [&str; 8] = [
     "marker * ? [a-z] % _ \\ % \\%",
     "marker\u{202E}\u{2028}\u{85}forged",
 ];
-
-fn end(parley: &mut Parley) {
-    assert!(tokio::task::block_in_place(|| parley.terminate()).success());
-}
 
 fn lines(log: &Path) -> Vec<String> {
     fs::read_to_string(log).unwrap().split('\n').filter(|line| !line.is_empty()).map(str::to_owned).collect()
@@ -66,7 +63,7 @@ async fn a_token_in_a_url_is_refused_and_its_value_is_in_no_line() {
     assert!(matches!(bystander.send(room, "a body that is nobody's business").await, Answer::Ack { .. }));
     assert_eq!(bystander.until(room, 1).await, ["a body that is nobody's business"]);
     assert_eq!(ada.get("/me").await.0, 200, "the token itself is as good as before");
-    end(&mut parley);
+    parley.end();
 
     let lines = lines(&log);
     assert_eq!(requests(&lines, 400), asked, "each has its line");
@@ -82,12 +79,7 @@ async fn whatever_is_typed_is_kept_to_the_letter_and_makes_one_line_that_does_no
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("lines");
         let mut parley = Parley::start_logged(&folder.path().join("data"), &[("PARLEY_LOG", "debug"), ("PARLEY_LOG_FORMAT", format)], &log);
-        let (ada, bo) = (Person::sign_up(&parley.url, "ada").await, Person::sign_up(&parley.url, "bo").await);
-        let room = ada.create_room("general").await;
-        bo.join(room).await;
-        let (mut a, mut b) = (ada.connect().await, bo.connect().await);
-        a.subscribe(room).await;
-        b.subscribe(room).await;
+        let (room, ada, mut a, _, mut b) = talkers(&parley.url).await;
         let before = lines(&log).iter().filter(|line| line.contains("http.request")).count();
         let mut asked = 0;
         let url = |path: &str| format!("{}/api/v1{path}", parley.url);
@@ -118,7 +110,7 @@ async fn whatever_is_typed_is_kept_to_the_letter_and_makes_one_line_that_does_no
         assert_eq!(a.until(room, EVIL.len()).await, EVIL);
         assert_eq!(b.until(room, EVIL.len()).await, EVIL);
         assert!(a.closed.is_none() && b.closed.is_none());
-        end(&mut parley);
+        parley.end();
 
         let lines = lines(&log);
         assert_eq!(lines.iter().filter(|line| line.contains("http.request")).count() - before, asked, "{format}: one line each");

@@ -26,4 +26,5 @@ mod setup;
 mod socket;
 mod start;
 mod support;
+mod talkers;
 mod votes;

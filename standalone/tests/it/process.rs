@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::{
     client::{Answer, PATIENCE, Person, Socket},
     support::{Parley, command},
+    talkers::talkers,
 };
 
 /// Sends one message after the other, retrying unknown outcomes as a client does, until `count` are acked.
@@ -111,12 +112,7 @@ async fn lines_that_can_not_be_logged_cost_nobody_anything() {
     // As on a full disk: each write to it fails.
     let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
     let parley = Parley::spawn(folder.path(), command(folder.path()).env("PARLEY_LOG", "trace").stderr(full));
-    let (ada, bo) = (Person::sign_up(&parley.url, "ada").await, Person::sign_up(&parley.url, "bo").await);
-    let room = ada.create_room("general").await;
-    bo.join(room).await;
-    let (mut a, mut b) = (ada.connect().await, bo.connect().await);
-    a.subscribe(room).await;
-    b.subscribe(room).await;
+    let (room, ada, mut a, _, mut b) = talkers(&parley.url).await;
     assert!(matches!(a.send(room, "heard").await, Answer::Ack { .. }));
     assert_eq!(b.until(room, 1).await, ["heard"]);
     assert_eq!(ada.everything(room).await, ["heard"]);

@@ -97,6 +97,11 @@ impl Parley {
         self.ended()
     }
 
+    /// Ends it, and it says that it ended as it should. The test's runtime has threads, and goes on meanwhile.
+    pub(crate) fn end(&mut self) {
+        assert!(tokio::task::block_in_place(|| self.terminate()).success());
+    }
+
     /// Waits for the end.
     pub(crate) fn ended(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;

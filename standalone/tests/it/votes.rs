@@ -8,7 +8,7 @@ use parley_engines::{
     store::{projection::Projection, timeline::Timeline},
 };
 use parley_proto::{
-    Body, Cid, Cursor, ErrorCode, Kind, MessageId, PartitionId, Position, Record, RoomId, UnixMillis, UserId, WINDOW, codec,
+    Cid, Cursor, ErrorCode, Kind, MessageId, PartitionId, Position, Record, RoomId, UserId, WINDOW, codec,
     item::ItemKind,
     notice::Notice,
     wire::{ClientFrame, ServerFrame, VoteValue},
@@ -73,20 +73,7 @@ async fn id(person: &Person) -> UserId {
 
 /// A record as another gateway would append it.
 fn record(kind: Kind, room: RoomId, sender: u128, base: Cursor) -> Record {
-    Record {
-        kind,
-        room,
-        sender: UserId(Uuid::from_u128(sender)),
-        cid: Cid(Uuid::new_v4()),
-        base,
-        floor: base,
-        auth: base,
-        target: None,
-        value: 0,
-        body: Body::empty(),
-        imported: false,
-        sent_at: UnixMillis(0),
-    }
+    Record { base, floor: base, auth: base, ..Record::bare(kind, room, UserId(Uuid::from_u128(sender)), Cid(Uuid::new_v4())) }
 }
 
 async fn append(node: &Node, record: &Record) {

@@ -29,20 +29,7 @@ pub(super) fn cid() -> Cid {
 }
 
 pub(super) fn record(kind: Kind, room: RoomId, sender: UserId) -> Record {
-    Record {
-        kind,
-        room,
-        sender,
-        cid: cid(),
-        base: Cursor::ZERO,
-        floor: Cursor::ZERO,
-        auth: Cursor::ZERO,
-        target: None,
-        value: 0,
-        body: Body::empty(),
-        imported: false,
-        sent_at: UnixMillis(1_700_000_000_000),
-    }
+    Record { sent_at: UnixMillis(1_700_000_000_000), ..Record::bare(kind, room, sender, cid()) }
 }
 
 pub(super) fn message(room: RoomId, sender: UserId, body: &str) -> Record {

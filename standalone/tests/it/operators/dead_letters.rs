@@ -28,10 +28,6 @@ async fn vote(person: &Person, room: RoomId, target: &str, value: i64) {
     assert_eq!(status, 200, "{answer}");
 }
 
-fn end(parley: &mut Parley) {
-    assert!(tokio::task::block_in_place(|| parley.terminate()).success());
-}
-
 /// The places in what `dead-letters list` printed.
 fn places(listed: &str) -> Vec<String> {
     listed.lines().filter_map(|line| line.split(' ').next()).filter(|word| word.contains(':')).map(str::to_owned).collect()
@@ -52,7 +48,7 @@ async fn what_the_database_refused_is_shown_driven_once_more_and_then_read_by_ev
     for body in ["before", "magic", "after"] {
         say(&ada, room, body).await;
     }
-    end(&mut parley);
+    parley.end();
 
     let listed = done(folder, &["dead-letters", "list"]);
     let listed_places = places(&listed);
@@ -95,7 +91,7 @@ async fn a_redriving_that_died_between_log_and_store_and_is_repeated_doubles_not
     let room = ada.create_room("general").await;
     execute(folder, NO_MAGIC).await;
     say(&ada, room, "magic").await;
-    end(&mut parley);
+    parley.end();
     execute(folder, "drop trigger no_magic").await;
     // What the command appends, and then it is killed: the floor is the store's `next`.
     let (bytes, next): (Vec<u8>, i64) = sqlx::query_as("select bytes, next from dead_letters join partitions using (partition)")
@@ -124,11 +120,11 @@ async fn an_older_vote_is_not_driven_over_a_newer_one() {
     for person in [&ada, &bo] {
         vote(person, room, &target, -1).await;
     }
-    end(&mut parley);
+    parley.end();
     execute(folder, "drop trigger no_down").await;
     parley = Parley::start(folder);
     vote(&ada.at(&parley.url), room, &target, 1).await;
-    end(&mut parley);
+    parley.end();
     let driven = done(folder, &["dead-letters", "redrive", "--all"]);
     assert!(driven.contains("needs nothing") && driven.contains("is stored"), "{driven}");
     parley = Parley::start(folder);
@@ -139,7 +135,7 @@ async fn an_older_vote_is_not_driven_over_a_newer_one() {
         (&json!(1), &json!(1), &json!(1)),
         "ada's newer vote counts, and bo's was had once more: {tally}"
     );
-    end(&mut parley);
+    parley.end();
     assert_conserved(folder, &store_in(folder)).await;
 }
 
@@ -148,24 +144,15 @@ async fn what_no_reader_can_read_is_shown_and_not_driven_once_more() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut parley = Parley::start(folder);
-    end(&mut parley);
+    parley.end();
     let too_long = Record {
-        kind: Kind::Message,
-        room: RoomId::new(PartitionId(5), [1; 16]),
-        sender: UserId(Uuid::from_u128(1)),
-        cid: Cid(Uuid::new_v4()),
-        base: Cursor::ZERO,
-        floor: Cursor::ZERO,
-        auth: Cursor::ZERO,
-        target: None,
-        value: 0,
         body: Body::Plain("\u{1b}[31m".repeat(1_000)),
-        imported: false,
         sent_at: UnixMillis(1_700_000_000_000),
+        ..Record::bare(Kind::Message, RoomId::new(PartitionId(5), [1; 16]), UserId(Uuid::from_u128(1)), Cid(Uuid::new_v4()))
     };
     append(folder, vec![(PartitionId(5), encode(&too_long)), (PartitionId(5), bytes::Bytes::from_static(b"no record at all"))]).await;
     parley = Parley::start(folder);
-    end(&mut parley);
+    parley.end();
     let listed = done(folder, &["dead-letters", "list"]);
     assert!(places(&listed) == ["5:1", "5:2"] && listed.contains("2023-11-14T22:13:20Z"), "{listed}");
     let before = records(folder).await;
@@ -188,7 +175,7 @@ async fn a_reader_that_has_seen_enough_ends_the_list_without_a_word() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
     let mut parley = Parley::start(folder);
-    end(&mut parley);
+    parley.end();
     let log = log(folder).await;
     let poison = |number| log.enqueue(PartitionId(5), RoomId::of_partition(PartitionId(5)), format!("no record at all: {number}").into()).unwrap();
     for receipt in (0..2_000).map(poison).collect::<Vec<_>>() {
@@ -196,7 +183,7 @@ async fn a_reader_that_has_seen_enough_ends_the_list_without_a_word() {
     }
     log.close().await;
     parley = Parley::start(folder);
-    end(&mut parley);
+    parley.end();
     let all = done(folder, &["dead-letters", "list"]);
     assert!(all.contains("2000 dead letters") && all.len() > 128 * 1024, "{} bytes", all.len());
     for (arguments, beginning) in

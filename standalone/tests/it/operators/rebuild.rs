@@ -24,10 +24,6 @@ use crate::{
 /// Everything that the log feeds.
 const FED: [&str; 9] = ["rooms", "members", "room_positions", "messages", "votes", "tallies", "reactions", "read_marks", "partitions"];
 
-fn end(parley: &mut Parley) {
-    assert!(tokio::task::block_in_place(|| parley.terminate()).success());
-}
-
 /// A folder in which everything has happened that can, and nobody is left.
 struct LivedIn {
     folder: tempfile::TempDir,
@@ -60,10 +56,10 @@ impl LivedIn {
         drop(socket);
         execute(folder.path(), NO_MAGIC).await;
         outbox_empty(folder.path()).await;
-        end(&mut parley);
+        parley.end();
         happen(folder.path(), room, &said, ada_id, bo_id).await;
         parley = Parley::start(folder.path());
-        end(&mut parley);
+        parley.end();
         Self { folder, ada, room }
     }
 
@@ -94,20 +90,7 @@ async fn sign_in(person: &Person, user_name: &str) -> Person {
 async fn happen(folder: &Path, room: RoomId, said: &[MessageId], ada: UserId, bo: UserId) {
     let (version, row) = renamed(folder, room).await;
     let event = SystemEvent { event: EventName::Renamed, version, room: row, member: None };
-    let any = |kind, sender| Record {
-        kind,
-        room,
-        sender,
-        cid: Cid(Uuid::new_v4()),
-        base: Cursor::ZERO,
-        floor: Cursor::ZERO,
-        auth: Cursor::ZERO,
-        target: None,
-        value: 0,
-        body: Body::empty(),
-        imported: false,
-        sent_at: UnixMillis(1_700_000_000_000),
-    };
+    let any = |kind, sender| Record { sent_at: UnixMillis(1_700_000_000_000), ..Record::bare(kind, room, sender, Cid(Uuid::new_v4())) };
     let twice = Record { body: Body::Plain("twice".to_owned()), ..any(Kind::Message, bo) };
     let records = [
         Record { target: Some(said[0]), body: Body::Plain("one, I mean".to_owned()), ..any(Kind::Edit, ada) },
@@ -171,7 +154,7 @@ async fn beside_the_old_store_the_new_one_is_equal_row_for_row_and_everybody_goe
     assert_eq!(said, [Some("one, I mean"), Some("two"), Some("three"), None, Some("twice")], "edited, deleted, once");
     let (status, _) = ada.post(&format!("/rooms/{}/messages", lived.room), &json!({"cid": Uuid::new_v4(), "body": "and on"})).await;
     assert_eq!(status, 201);
-    end(&mut parley);
+    parley.end();
     assert_conserved(lived.path(), &new).await;
 }
 
@@ -254,7 +237,7 @@ async fn an_older_snapshot_of_the_store_catches_up() {
         assert_eq!(ada.put(&format!("/rooms/{}/messages/{}/vote", lived.room, said["id"].as_str().unwrap()), &vote).await.0, 200);
     }
     outbox_empty(lived.path()).await;
-    end(&mut parley);
+    parley.end();
     let fed = [&FED[..], &["dead_letters", "outbox"]].concat();
     let newest = tables(&lived.store(), &fed).await;
     for suffix in ["", "-wal", "-shm"] {
@@ -263,7 +246,7 @@ async fn an_older_snapshot_of_the_store_catches_up() {
     std::fs::rename(snapshot, lived.store()).unwrap();
     assert_ne!(tables(&lived.store(), &fed).await, newest);
     parley = Parley::start(lived.path());
-    end(&mut parley);
+    parley.end();
     assert_eq!(tables(&lived.store(), &fed).await, newest);
     assert_conserved(lived.path(), &lived.store()).await;
 }
