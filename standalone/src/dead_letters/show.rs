@@ -18,7 +18,7 @@ const BYTES_PER_LINE: usize = 16;
 /// Characters of a reason within a line.
 const REASON_MAX: usize = 160;
 
-/// The columns of [`line`].
+/// The columns of [`line()`].
 pub(super) fn head() -> String {
     format!("{:<16} {:>8}  {:<24}  {:<9} {}", "id", "bytes", "sent at", "kind", "reason")
 }
