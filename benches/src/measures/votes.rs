@@ -47,7 +47,7 @@ type Numbers = Vec<i64>;
 /// What a batch comes to, as columns.
 #[derive(Debug, Default)]
 struct Folded {
-    votes: (Vec<Uuid>, Vec<Uuid>, Vec<i64>, Vec<i64>),
+    votes: (Vec<Uuid>, Vec<Uuid>, Numbers, Numbers),
     /// Message, its position, sum, count, position of the last vote.
     tallies: (Vec<Uuid>, Numbers, Numbers, Numbers, Numbers),
 }
