@@ -5,7 +5,9 @@
 mod activity;
 mod beat;
 mod chain;
+mod departures;
 mod notices;
+mod receiving;
 mod recheck;
 mod room;
 mod stored;
@@ -18,16 +20,15 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use parley_engines::{
-    bus::{Bus, BusConnection, BusEvent, Channel},
+    bus::{Bus, Channel},
     store::{Store, votes::ChangedTallies},
 };
-use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, notice::Notice, wire::ServerFrame};
+use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, wire::ServerFrame};
 use tokio::{
-    sync::{RwLock, mpsc, watch},
+    sync::{RwLock, watch},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -35,17 +36,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, presence::Presence, reader::Reader, revocation::Revocations, rights::Rights};
 use activity::Activity;
 use beat::{BEAT, Beats};
+use departures::Departures;
 use notices::Notices;
+use receiving::Connection;
 use room::Room;
 pub(crate) use room::{Entered, NotNow, Told};
 use stored::{Stored, Telling};
 use tallies::{Brought, Ticket};
-use watcher::Shared;
-
-/// Events that may wait between the bus and the hub before the bus cuts the connection.
-const BUS_EVENTS: usize = 16_384;
-/// Between attempts to connect to the bus.
-const RECONNECT: Duration = Duration::from_millis(250);
 
 /// A socket of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,11 +72,6 @@ pub struct Hub {
     inner: Arc<Inner>,
 }
 
-struct Connection {
-    number: u64,
-    bus: Arc<dyn BusConnection>,
-}
-
 impl std::fmt::Debug for Inner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub").finish_non_exhaustive()
@@ -105,6 +97,7 @@ struct Inner {
     /// One per partition.
     notices: Vec<Notices>,
     next_ticket: AtomicU64,
+    departures: Departures,
     /// Somebody's rights should not wait for the next look.
     look_soon: AtomicBool,
 }
@@ -156,6 +149,7 @@ impl Hub {
             presence,
             notices: (0..partitions).map(|_| Notices::new()).collect(),
             next_ticket: AtomicU64::new(1),
+            departures: Departures::default(),
             look_soon: AtomicBool::new(false),
         });
         for task in [Task::Receive, Task::Beat, Task::Chains, Task::Check, Task::HearOurselves] {
@@ -218,7 +212,7 @@ impl Hub {
         Inner::lock(&self.inner.activity).add(socket, [room]);
         self.inner.presence.watch(socket, room);
         loop {
-            let entry = Arc::clone(Inner::lock(&self.inner.rooms).entry(room).or_insert_with(|| Room::new(room)));
+            let entry = Arc::clone(Inner::lock(&self.inner.rooms).entry(room).or_insert_with(|| Room::new(room, self.inner.departures.clone())));
             // Joined before the channel is looked at: a room with a watcher is never taken out.
             entry.join(socket, info.user, info.outbox.clone());
             if self.inner.subscribe(&entry).await {
@@ -348,25 +342,6 @@ impl Inner {
         ids.iter().filter_map(|id| rooms.get(id).cloned()).collect()
     }
 
-    /// Makes sure that the room's channel is subscribed, if the bus is there. `false`: this room was taken out meanwhile.
-    async fn subscribe(&self, room: &Room) -> bool {
-        let mut channel = room.channel.lock().await;
-        if channel.gone {
-            return false;
-        }
-        let connection = self.connection.read().await;
-        if let Some(connection) = &*connection
-            && channel.subscribed_on != Some(connection.number)
-        {
-            match connection.bus.subscribe(&[Channel::Room(room.id)]).await {
-                Ok(()) => channel.subscribed_on = Some(connection.number),
-                // The connection's end is told as an event; all rooms are subscribed again then.
-                Err(error) => tracing::debug!(%error, room = %room.id, "hub.subscribe"),
-            }
-        }
-        true
-    }
-
     async fn leave(&self, socket: SocketId, room: RoomId) -> bool {
         let Some(entry) = self.room(room) else { return false };
         let left = entry.leave(socket);
@@ -387,74 +362,6 @@ impl Inner {
             tracing::debug!(%error, %room, "hub.unsubscribe");
         }
         left
-    }
-
-    /// Connects to the bus again and again, and hands on what it tells.
-    async fn receive(self: Arc<Self>) {
-        let mut number = 0;
-        loop {
-            match self.bus.connect(BUS_EVENTS).await {
-                Ok((connection, events)) => {
-                    number += 1;
-                    self.received_until_cut(Arc::from(connection), number, events).await;
-                    *self.connection.write().await = None;
-                    metrics::bus_cut();
-                    tracing::warn!("hub.bus.cut");
-                }
-                Err(error) => tracing::debug!(%error, "hub.bus.connect"),
-            }
-            tokio::time::sleep(RECONNECT).await;
-        }
-    }
-
-    async fn received_until_cut(self: &Arc<Self>, connection: Arc<dyn BusConnection>, number: u64, mut events: mpsc::Receiver<BusEvent>) {
-        let mut always: Vec<_> = (0..self.partitions).map(|partition| Channel::Notices(PartitionId(partition))).collect();
-        always.push(Channel::Control);
-        if let Err(error) = connection.subscribe(&always).await {
-            tracing::debug!(%error, "hub.bus.subscribe");
-            return;
-        }
-        *self.connection.write().await = Some(Connection { number, bus: connection });
-        let back = Arc::clone(self);
-        let comeback = tokio::spawn(async move { back.subscribe_all(number > 1).await });
-        while let Some(event) = events.recv().await {
-            match event {
-                BusEvent::Frames { room, segment } => {
-                    if let Some(room) = self.room(room) {
-                        room.apply(&self.reader, &Shared::new(segment));
-                    }
-                }
-                BusEvent::Payload { channel: Channel::Control, payload } => match serde_json::from_slice(&payload) {
-                    Ok(revocation) => self.revoke(&revocation).await,
-                    Err(error) => tracing::warn!(%error, "hub.control.malformed"),
-                },
-                BusEvent::Payload { channel: Channel::Notices(_), payload } => match serde_json::from_slice::<Notice>(&payload) {
-                    Ok(notice) => {
-                        Self::lock(&self.activity).notice(&notice);
-                        let told = Self::lock(&self.stored).notice(&notice);
-                        self.tell_stored(told);
-                        self.notice(notice);
-                    }
-                    Err(error) => tracing::warn!(%error, "hub.notice.malformed"),
-                },
-                BusEvent::Payload { .. } => {}
-                BusEvent::Cut => break,
-            }
-        }
-        comeback.abort();
-    }
-
-    /// After the bus came back: every watched room is subscribed, and a beat without grace finds what was lost meanwhile.
-    async fn subscribe_all(self: Arc<Self>, came_back: bool) {
-        let rooms: Vec<_> = Self::lock(&self.rooms).values().cloned().collect();
-        for room in rooms {
-            self.subscribe(&room).await;
-        }
-        if came_back {
-            for partition in (0..self.partitions).map(PartitionId) {
-                self.beat(partition, false).await;
-            }
-        }
     }
 
     async fn keep_beating(self: Arc<Self>) {

@@ -4,7 +4,11 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use thiserror::Error;
 
+use serde::Deserialize;
+
 use crate::{
+    event::SystemEvent,
+    ids::UserId,
     item::Item,
     position::{Cursor, Position},
 };
@@ -102,24 +106,55 @@ impl Group {
 
     /// The JSON of the items with keys at or above `from`, joined by commas.
     pub fn json_from(&self, from: Cursor) -> &str {
-        let skipped = self.keys.partition_point(|(key, _)| key.at() < from);
+        self.json_in(from, Cursor::LIMIT)
+    }
+
+    /// The JSON of the items with keys in [from, to), joined by commas.
+    pub fn json_in(&self, from: Cursor, to: Cursor) -> &str {
+        let below = |cursor: Cursor| self.keys.partition_point(|(key, _)| key.at() < cursor);
+        let (skipped, kept) = (below(from), below(to));
+        if skipped >= kept {
+            return "";
+        }
         let start: usize = self.keys[..skipped].iter().map(|(_, len)| *len as usize + 1).sum();
-        std::str::from_utf8(&self.json[start.min(self.json.len())..]).unwrap_or_default()
+        let with_commas: usize = self.keys[skipped..kept].iter().map(|(_, len)| *len as usize + 1).sum();
+        std::str::from_utf8(&self.json[start..start + with_commas - 1]).unwrap_or_default()
     }
 
     /// The items, decoded, with their keys.
     pub fn items(&self) -> Vec<(Position, Item)> {
-        let mut start = 0;
-        let mut items = Vec::with_capacity(self.keys.len());
-        for (key, len) in &self.keys {
-            let end = start + *len as usize;
-            if let Ok(item) = serde_json::from_slice(&self.json[start..end]) {
-                items.push((*key, item));
-            }
-            start = end + 1;
-        }
-        items
+        self.each().filter_map(|(key, json)| Some((key, serde_json::from_slice(json).ok()?))).collect()
     }
+
+    /// Whose membership ends in it, and with which item. Of the items only the heads are looked at, unless they are events.
+    pub fn departures(&self) -> Vec<(Position, UserId)> {
+        #[derive(Deserialize)]
+        struct Event {
+            body: SystemEvent,
+        }
+        let ended = |json| {
+            let member = serde_json::from_slice::<Event>(json).ok()?.body.member?;
+            member.role.is_none().then_some(member.user)
+        };
+        self.each().filter(|(_, json)| is_event(json)).filter_map(|(key, json)| Some((key, ended(json)?))).collect()
+    }
+
+    fn each(&self) -> impl Iterator<Item = (Position, &[u8])> {
+        let mut start = 0;
+        self.keys.iter().map(move |(key, len)| {
+            let end = start + *len as usize;
+            let json = &self.json[start..end];
+            start = end + 1;
+            (*key, json)
+        })
+    }
+}
+
+/// By the two fields with which an item begins.
+fn is_event(item: &[u8]) -> bool {
+    let Some(position) = item.strip_prefix(br#"{"position":"#) else { return false };
+    let digits = position.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    [&br#","kind":"system""#[..], br#","kind":"removed""#].iter().any(|kind| position[digits..].starts_with(kind))
 }
 
 /// All items of a room in [prev, end).

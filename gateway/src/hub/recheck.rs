@@ -92,6 +92,7 @@ impl Inner {
                 let is_everybody_verified = timeout(LOOK_DEADLINE, self.look()).await.unwrap_or(false);
                 next_look = Instant::now() + if is_everybody_verified { LOOK } else { LOOK_AGAIN };
             }
+            self.settle_departures().await;
             self.judge();
         }
     }

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use parley_proto::{
-    Cursor, RoomId,
+    Cursor, Position, RoomId, UserId,
     segment::{Segment, Step, step},
     wire::frames_json,
 };
@@ -21,19 +21,30 @@ pub(super) struct Shared {
     pub(super) segment: Segment,
     /// Where a client stands that has applied it: just above its last item.
     known: Cursor,
+    /// Whose membership ends in it.
+    departures: Vec<(Position, UserId)>,
     frame: std::sync::OnceLock<Utf8Bytes>,
 }
 
 impl Shared {
     /// What the bus tells ends with its last item.
     pub(super) fn new(segment: Segment) -> Arc<Self> {
-        Arc::new(Self { known: segment.end, segment, frame: std::sync::OnceLock::new() })
+        Self::known_up_to(segment.end, segment)
     }
 
     /// What was read may end above its last item, and an older row that changed is applied where it changed: a client learns of neither.
     pub(super) fn read(segment: Segment) -> Arc<Self> {
         let known = segment.group.items().iter().map(|(_, item)| item.position.next()).max().unwrap_or_default();
-        Arc::new(Self { known, segment, frame: std::sync::OnceLock::new() })
+        Self::known_up_to(known, segment)
+    }
+
+    fn known_up_to(known: Cursor, segment: Segment) -> Arc<Self> {
+        Arc::new(Self { known, departures: segment.group.departures(), segment, frame: std::sync::OnceLock::new() })
+    }
+
+    /// The first item at or above `from` with which the person stops to be a member.
+    fn departure(&self, user: UserId, from: Cursor) -> Option<Position> {
+        self.departures.iter().find(|(position, who)| *who == user && position.at() >= from).map(|(position, _)| *position)
     }
 
     fn full_frame(&self, room: RoomId) -> Utf8Bytes {
@@ -72,12 +83,17 @@ enum Mode {
         wanted: Cursor,
         buffer: Buffer,
     },
+    /// The person is no member any more, says the room's own order; what came since then reaches up to `seen`. Nothing above is theirs, unless they are back.
+    Departed {
+        seen: Cursor,
+    },
 }
 
 /// Where one socket stands in one room.
 #[derive(Debug)]
 pub(super) struct View {
     room: RoomId,
+    user: UserId,
     mode: Mode,
     /// c: everything below it was queued on the socket, or there was nothing.
     cursor: Cursor,
@@ -95,12 +111,14 @@ pub(super) struct Outcome {
     pub(super) frames: Vec<Utf8Bytes>,
     /// The room has to be read from here on for this view.
     pub(super) held: bool,
+    /// The person stopped to be a member.
+    pub(super) departed: bool,
 }
 
 impl View {
     /// A view whose first answer is being put together.
-    pub(super) fn joining(room: RoomId) -> Self {
-        Self { room, mode: Mode::Joining(Buffer::default()), cursor: Cursor::ZERO, told: Cursor::ZERO, live_since: u64::MAX, behind: false }
+    pub(super) fn joining(room: RoomId, user: UserId) -> Self {
+        Self { room, user, mode: Mode::Joining(Buffer::default()), cursor: Cursor::ZERO, told: Cursor::ZERO, live_since: u64::MAX, behind: false }
     }
 
     pub(super) fn cursor(&self) -> Cursor {
@@ -108,7 +126,15 @@ impl View {
     }
 
     pub(super) fn is_live(&self) -> bool {
-        !matches!(self.mode, Mode::Joining(_))
+        matches!(self.mode, Mode::Live | Mode::Held { .. })
+    }
+
+    pub(super) fn has_departed(&self) -> bool {
+        matches!(self.mode, Mode::Departed { .. })
+    }
+
+    pub(super) fn user(&self) -> UserId {
+        self.user
     }
 
     /// The range that has to be read for this view.
@@ -141,7 +167,7 @@ impl View {
             Mode::Joining(buffer) | Mode::Held { buffer, .. } => buffer.push(Arc::clone(shared)),
             Mode::Live => match step(self.cursor, shared.segment.prev, shared.segment.end) {
                 Step::Drop => {}
-                Step::Apply { from } => out.frames.extend(self.advance(shared, from)),
+                Step::Apply { from } => self.advance(shared, from, out),
                 Step::Gap { to, .. } => {
                     let mut buffer = Buffer::default();
                     buffer.push(Arc::clone(shared));
@@ -149,7 +175,15 @@ impl View {
                     out.held = true;
                 }
             },
+            Mode::Departed { seen } => *seen = (*seen).max(shared.segment.end),
         }
+    }
+
+    /// The person is a member again: what came meanwhile is theirs. Returns whether it has to be read.
+    pub(super) fn come_back(&mut self) -> bool {
+        let Mode::Departed { seen } = self.mode else { return false };
+        self.mode = Mode::Live;
+        self.want(seen)
     }
 
     /// What was wanted (or a part of it) was read.
@@ -158,7 +192,7 @@ impl View {
             return;
         }
         if let Step::Apply { from } = step(self.cursor, shared.segment.prev, shared.segment.end) {
-            out.frames.extend(self.advance(shared, from));
+            self.advance(shared, from, out);
         }
         self.flush(out);
     }
@@ -181,6 +215,10 @@ impl View {
     pub(super) fn want(&mut self, to: Cursor) -> bool {
         match &mut self.mode {
             Mode::Joining(_) => return false,
+            Mode::Departed { seen } => {
+                *seen = (*seen).max(to);
+                return false;
+            }
             Mode::Held { wanted, .. } => *wanted = (*wanted).max(to),
             Mode::Live if to <= self.cursor => return false,
             Mode::Live => self.mode = Mode::Held { wanted: to, buffer: Buffer::default() },
@@ -206,20 +244,27 @@ impl View {
         self.want(up)
     }
 
-    fn advance(&mut self, shared: &Arc<Shared>, from: Cursor) -> Option<Utf8Bytes> {
+    fn advance(&mut self, shared: &Arc<Shared>, from: Cursor, out: &mut Outcome) {
         let segment = &shared.segment;
-        self.cursor = segment.end;
-        let whole = segment.prev <= self.told && segment.group.first().is_none_or(|first| first.at() >= from);
+        let departure = shared.departure(self.user, from);
+        let (end, known) = departure.map_or((segment.end, shared.known), |position| (position.next(), position.next()));
+        self.cursor = end;
+        let whole = departure.is_none() && segment.prev <= self.told && segment.group.first().is_none_or(|first| first.at() >= from);
         let frame = if whole {
             (!segment.group.is_empty()).then(|| shared.full_frame(self.room))
         } else {
-            let json = segment.group.json_from(from);
+            let json = segment.group.json_in(from, end);
             (!json.is_empty()).then(|| frames_json(self.room, self.told, json).into())
         };
-        if frame.is_some() {
-            self.told = self.told.max(shared.known);
+        if let Some(frame) = frame {
+            self.told = self.told.max(known);
+            out.frames.push(frame);
         }
-        frame
+        if departure.is_some() {
+            let seen = self.wanted().map_or(segment.end, |(_, wanted)| wanted.max(segment.end));
+            self.mode = Mode::Departed { seen };
+            out.departed = true;
+        }
     }
 
     fn flush(&mut self, out: &mut Outcome) {
@@ -247,37 +292,62 @@ impl View {
 mod tests {
     use super::*;
     use parley_proto::{
-        Cid, MessageId, Position, UnixMillis, UserId,
+        Cid, MessageId, UnixMillis,
+        event::{EventName, MemberRow, RoomRow, SystemEvent, Visibility},
         item::{Item, ItemKind},
         segment::Group,
     };
     use uuid::Uuid;
 
+    const ADA: UserId = UserId(Uuid::from_u128(1));
+
     fn room() -> RoomId {
         RoomId::new(parley_proto::PartitionId(1), [1; 16])
     }
 
-    fn segment(prev: u64, positions: &[u64]) -> Arc<Shared> {
-        let items: Vec<_> = positions
-            .iter()
-            .map(|position| Item {
-                position: Position(*position),
-                kind: ItemKind::Message,
-                id: MessageId(Uuid::from_u128(u128::from(*position))),
-                sender: UserId::NIL,
-                cid: Cid::NIL,
-                target: None,
-                body: position.to_string().into(),
-                sent_at: UnixMillis(0),
-                rev: None,
-                seq: None,
-                imported: false,
-                edited: false,
-                deleted: false,
-            })
-            .collect();
-        let end = positions.last().map_or(prev, |last| last + 1);
+    fn message(position: u64) -> Item {
+        Item {
+            position: Position(position),
+            kind: ItemKind::Message,
+            id: MessageId(Uuid::from_u128(u128::from(position))),
+            sender: UserId::NIL,
+            cid: Cid::NIL,
+            target: None,
+            body: position.to_string().into(),
+            sent_at: UnixMillis(0),
+            rev: None,
+            seq: None,
+            imported: false,
+            edited: false,
+            deleted: false,
+        }
+    }
+
+    fn of_items(prev: u64, items: &[Item]) -> Arc<Shared> {
+        let end = items.last().map_or(prev, |last| last.position.next().0);
         Shared::new(Segment { prev: Cursor(prev), end: Cursor(end), group: Group::new(items.iter().map(|item| (item.position, item))) })
+    }
+
+    fn segment(prev: u64, positions: &[u64]) -> Arc<Shared> {
+        of_items(prev, &positions.iter().map(|position| message(*position)).collect::<Vec<_>>())
+    }
+
+    /// Messages, and at `position` the line that says that somebody left.
+    fn with_departure(prev: u64, positions: &[u64], position: u64, user: UserId) -> Arc<Shared> {
+        let room = RoomRow {
+            id: room(),
+            kind: "group".to_owned(),
+            name: "general".to_owned(),
+            topic: String::new(),
+            visibility: Visibility::Public,
+            archived: false,
+            created_at: UnixMillis(0),
+        };
+        let member = MemberRow { user, role: None, joined_at: UnixMillis(0) };
+        let event = SystemEvent { event: EventName::Left, version: 2, room, member: Some(member) };
+        let left = Item { kind: ItemKind::System, body: serde_json::to_value(event).unwrap(), ..message(position) };
+        let items = positions.iter().map(|at| if *at == position { left.clone() } else { message(*at) });
+        of_items(prev, &items.collect::<Vec<_>>())
     }
 
     fn positions(out: &Outcome) -> Vec<u64> {
@@ -291,14 +361,14 @@ mod tests {
     }
 
     fn live_at(cursor: u64) -> View {
-        let mut view = View::joining(room());
+        let mut view = View::joining(room(), ADA);
         assert!(view.go_live(Cursor(cursor), 0, &mut Outcome::default()));
         view
     }
 
     #[test]
     fn what_arrives_while_the_first_answer_is_made_follows_it_once() {
-        let mut view = View::joining(room());
+        let mut view = View::joining(room(), ADA);
         let mut out = Outcome::default();
         view.apply(&segment(0, &[3, 5]), &mut out);
         view.apply(&segment(6, &[7]), &mut out);
@@ -306,6 +376,47 @@ mod tests {
         assert!(view.go_live(Cursor(5), 0, &mut out));
         assert_eq!(positions(&out), [5, 7]);
         assert_eq!(view.cursor(), Cursor(8));
+    }
+
+    #[test]
+    fn the_line_that_says_that_they_left_is_the_last_that_they_are_shown() {
+        let mut view = live_at(5);
+        let mut out = Outcome::default();
+        view.apply(&with_departure(5, &[5, 6, 7], 6, ADA), &mut out);
+        view.apply(&segment(8, &[8]), &mut out);
+        assert_eq!((positions(&out), out.departed, out.held), (vec![5, 6], true, false));
+        assert_eq!((view.cursor(), view.is_live(), view.wanted()), (Cursor(7), false, None));
+        assert!(!view.beat(9, Cursor(20), Cursor(20), false) && !view.want(Cursor(20)));
+
+        assert!(view.come_back());
+        assert_eq!(view.wanted(), Some((Cursor(7), Cursor(20))));
+        view.repair(&segment(7, &[7, 8, 19]), &mut out);
+        assert_eq!(positions(&out), [5, 6, 7, 8, 19]);
+    }
+
+    #[test]
+    fn somebody_else_s_leaving_and_one_s_own_of_long_ago_end_nothing() {
+        let mut view = live_at(6);
+        let mut out = Outcome::default();
+        view.apply(&with_departure(4, &[5, 6], 5, ADA), &mut out);
+        view.apply(&with_departure(7, &[7, 8], 7, UserId::NIL), &mut out);
+        assert_eq!((positions(&out), out.departed), (vec![6, 7, 8], false));
+    }
+
+    #[test]
+    fn a_leaving_in_what_is_read_or_has_waited_ends_the_room_as_well() {
+        let mut view = live_at(5);
+        let mut out = Outcome::default();
+        view.apply(&segment(9, &[9]), &mut out);
+        view.repair(&with_departure(5, &[6, 7, 8], 7, ADA), &mut out);
+        assert_eq!((positions(&out), out.departed), (vec![6, 7], true));
+
+        let mut view = View::joining(room(), ADA);
+        let mut out = Outcome::default();
+        view.apply(&with_departure(5, &[5, 6], 5, ADA), &mut out);
+        view.apply(&segment(7, &[7]), &mut out);
+        assert!(view.go_live(Cursor(5), 0, &mut out));
+        assert_eq!((positions(&out), out.departed), (vec![5], true));
     }
 
     #[test]
@@ -348,7 +459,7 @@ mod tests {
 
     #[test]
     fn a_beat_repairs_only_at_the_second_time_and_says_nothing_about_a_room_gone_live_after_its_call() {
-        let mut view = View::joining(room());
+        let mut view = View::joining(room(), ADA);
         assert!(view.go_live(Cursor(5), 3, &mut Outcome::default()));
         assert!(!view.beat(3, Cursor(9), Cursor(9), false));
         assert!(!view.beat(4, Cursor(9), Cursor(9), true));
@@ -358,7 +469,7 @@ mod tests {
 
     #[test]
     fn an_overflowing_join_is_made_again() {
-        let mut view = View::joining(room());
+        let mut view = View::joining(room(), ADA);
         for position in 0..=BUFFER_SEGMENTS as u64 {
             view.apply(&segment(position, &[position]), &mut Outcome::default());
         }

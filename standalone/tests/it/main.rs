@@ -4,6 +4,7 @@
 mod bad_frames;
 mod client;
 mod conversation;
+mod departures;
 mod far_behind;
 mod faults;
 mod frames;

@@ -1,0 +1,85 @@
+//! A membership that ends without anybody being told of it: the room's own order says so (PROTOCOL.md, section 9).
+
+use std::{collections::HashSet, time::Duration};
+
+use parley_engines::store::rooms::Members;
+use parley_proto::{ErrorCode, RoomId, UnixMillis, UserId, item::ItemKind, wire::ServerFrame};
+use serde_json::json;
+
+use crate::{
+    client::{Answer, Person, Socket},
+    node::Node,
+};
+
+const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
+
+async fn id_of(person: &Person) -> UserId {
+    serde_json::from_value(person.get("/me").await.1["user"]["id"].clone()).unwrap()
+}
+
+fn lines(socket: &Socket, room: RoomId) -> usize {
+    socket.views[&room].rows.values().filter(|item| item.kind == ItemKind::System).count()
+}
+
+/// Reads until the room has this many lines of what happened in it.
+async fn until_lines(socket: &mut Socket, room: RoomId, count: usize) {
+    while lines(socket, room) < count {
+        let told = socket.wait_for(|frame| matches!(frame, ServerFrame::Frames { .. })).await;
+        assert!(told.is_some(), "only {} of {count} lines came", lines(socket, room));
+    }
+}
+
+#[tokio::test]
+async fn nothing_above_the_line_that_says_so_reaches_who_left_though_no_gateway_was_told() {
+    let node = Node::start().await;
+    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+    let room = ada.create_room("general").await;
+    bo.join(room).await;
+    let (mut a, mut b) = (ada.connect().await, bo.connect().await);
+    a.subscribe(room).await;
+    b.subscribe(room).await;
+    a.send(room, "before").await;
+    b.until(room, 1).await;
+    // Made, and joined by Bo.
+    until_lines(&mut a, room, 2).await;
+    until_lines(&mut b, room, 2).await;
+
+    node.store.leave(room, id_of(&bo).await, NOW).await.unwrap();
+    until_lines(&mut a, room, 3).await;
+    for _ in 0..20 {
+        assert!(matches!(a.send(room, "after").await, Answer::Ack { .. }));
+    }
+    let told = b.wait_for(|frame| matches!(frame, ServerFrame::Unsubscribed { .. })).await;
+    assert!(matches!(told, Some(ServerFrame::Unsubscribed { code: Some(ErrorCode::NotFound), .. })), "{told:?}");
+    b.settle(Duration::from_millis(300)).await;
+    assert_eq!((b.views[&room].texts(), lines(&b, room)), (vec!["before".to_owned()], 3), "their own leaving is the last that they are shown");
+}
+
+#[tokio::test]
+async fn who_came_back_before_the_log_knew_of_their_leaving_receives_everything() {
+    let mut node = Node::start().await;
+    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
+    let room = ada.create_room("general").await;
+    bo.join(room).await;
+    let mut a = ada.connect().await;
+    a.subscribe(room).await;
+    until_lines(&mut a, room, 2).await;
+
+    // What the persister tells the log comes late.
+    node.stop_persister().await;
+    assert_eq!(bo.post(&format!("/rooms/{room}/leave"), &json!({})).await.0, 204);
+    bo.join(room).await;
+    let mut b = bo.connect().await;
+    b.subscribe(room).await;
+    node.start_persister().await;
+    until_lines(&mut a, room, 4).await;
+    let said: Vec<String> = (0..20).map(|number| format!("message {number}")).collect();
+    for body in &said {
+        assert!(matches!(a.send(room, body).await, Answer::Ack { .. }));
+    }
+    b.until(room, said.len()).await;
+    assert_eq!(b.views[&room].texts(), said);
+    assert_eq!(lines(&b, room), lines(&a, room), "their leaving and their coming back as well");
+    let ids: HashSet<_> = b.views[&room].rows.values().map(|item| item.id).collect();
+    assert_eq!(ids.len(), b.views[&room].rows.len());
+}
