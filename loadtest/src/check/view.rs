@@ -24,7 +24,7 @@ struct Room {
     start: Cursor,
     cursor: Cursor,
     live: bool,
-    /// When the subscribe was sent, or the hello of the resume.
+    /// When the subscribe was sent.
     asked: Micros,
     /// What came of a replay that is not complete yet.
     pieces: Vec<Shown>,
@@ -88,7 +88,7 @@ impl<'a> View<'a> {
             }
             Event::Welcome { resume, .. } => {
                 for room in self.rooms.values_mut().filter(|_| *resume == ResumeOutcome::Accepted) {
-                    (room.asked, room.live) = (self.hello, true);
+                    room.live = true;
                     room.pieces.clear();
                 }
             }
@@ -218,8 +218,10 @@ impl<'a> View<'a> {
     }
 
     fn replayed(&mut self, at: Micros, room: RoomId, cursor: Cursor, catching_up: bool, seen: &mut Seen, findings: &mut Findings) {
+        // It answers the hello. The room may be one that the token has and the client does not count on: then a subscribe was sent since.
+        let asked = self.hello;
         let held = self.rooms.entry(room).or_default();
-        let (from, pieces, asked) = (held.cursor, std::mem::take(&mut held.pieces), held.asked);
+        let (from, pieces) = (held.cursor, std::mem::take(&mut held.pieces));
         // Older rows come again when they have changed.
         let new: Vec<_> = pieces.into_iter().filter(|(position, ..)| position.at() >= from).collect();
         held.cursor = held.cursor.max(cursor);

@@ -55,6 +55,21 @@ fn a_sound_run_is_valid() {
 }
 
 #[test]
+fn a_replay_answers_the_hello_and_not_a_subscribe_that_was_sent_since() {
+    let mut story = sound();
+    story.goes("bo");
+    story.says("ada", room(1), "missed", &["ada"]);
+    let replays = story.asks_to_resume("bo");
+    story.note("bo", Event::Subscribe { room: room(1) });
+    story.says("ada", room(1), "acked before that subscribe is answered, and after the hello", &["ada"]);
+    story.note("bo", Event::Subscribe { room: room(1) });
+    story.replayed("bo", replays);
+    story.subscribes("bo", room(1));
+    let judgement = story.judge();
+    assert_eq!(judgement.verdict(), Verdict::Valid, "{judgement}");
+}
+
+#[test]
 fn an_unknown_outcome_may_be_either_and_a_retry_tells() {
     let mut story = sound();
     for taken in [true, false] {

@@ -117,14 +117,27 @@ impl Story {
 
     /// The client comes back to its rooms and gets what it missed.
     pub(crate) fn resumes(&mut self, who: &'static str) {
+        let replays = self.asks_to_resume(who);
+        self.replayed(who, replays);
+    }
+
+    /// The hello of a resume, and the replays that answer it.
+    pub(crate) fn asks_to_resume(&mut self, who: &'static str) -> Vec<Event> {
         let rooms: Vec<_> =
             self.cursors.iter().filter(|((client, _), _)| *client == who).map(|((_, room), cursor)| RoomCursor { room: *room, cursor: *cursor }).collect();
         self.hello(who, Some(rooms.clone()));
-        for RoomCursor { room, cursor: prev } in rooms {
+        let cursor = self.expected.next;
+        let replay = |RoomCursor { room, cursor: prev }| {
             let items: Vec<_> = self.rows[&room].iter().filter(|(position, ..)| position.at() >= prev).copied().collect();
-            let cursor = self.expected.next;
             self.cursors.insert((who, room), cursor);
-            self.note(who, Event::Replay { room, prev, cursor, items, more: false, catching_up: false });
+            Event::Replay { room, prev, cursor, items, more: false, catching_up: false }
+        };
+        rooms.into_iter().map(replay).collect()
+    }
+
+    pub(crate) fn replayed(&mut self, who: &'static str, replays: Vec<Event>) {
+        for replay in replays {
+            self.note(who, replay);
         }
         self.note(who, Event::Cursors { items: Vec::new() });
     }
