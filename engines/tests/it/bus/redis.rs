@@ -161,6 +161,61 @@ async fn a_server_that_became_a_replica_refuses_and_is_used_again_when_it_leads(
     assert!(matches!(again, Published::Ok | Published::Unseeded), "whether its leader emptied it is a matter of time: {again:?}");
 }
 
+/// A replica that takes over its leader's data answers LOADING to everything, as a server does that reads its own at the start.
+#[tokio::test]
+async fn a_server_that_is_loading_is_away_and_is_used_again_when_it_has_loaded() {
+    let (server, leader) = (RedisServer::start().await, RedisServer::start().await);
+    let (bus, partition) = (open(&server), partition());
+    seed(&bus, partition, 0, 1).await;
+    let (_connection, mut events) = subscriber(&bus, partition).await;
+    assert_eq!(publish(&bus, partition, 0).await, Ok(Published::Ok));
+    assert!(matches!(next(&mut events).await, BusEvent::Frames { .. }));
+    let () = redis::cmd("CONFIG").arg(&["SET", "repl-diskless-sync-delay", "0"]).query_async(&mut admin(&leader).await).await.unwrap();
+    let fill = "for i = 1, 3000 do redis.call('SET', 'k' .. i, string.rep('x', 1000)) end";
+    let () = redis::cmd("EVAL").arg(fill).arg(0).query_async(&mut admin(&leader).await).await.unwrap();
+    let mut own = admin(&server).await;
+    // A millisecond for each key, and a look at its clients for each.
+    for (name, value) in [("key-load-delay", "1000"), ("loading-process-events-interval-bytes", "1024"), ("repl-diskless-load", "disabled")] {
+        let () = redis::cmd("CONFIG").arg(&["SET", name, value]).query_async(&mut own).await.unwrap();
+    }
+    let url = leader.url();
+    let () = redis::cmd("REPLICAOF").arg("127.0.0.1").arg(url.rsplit(':').next().unwrap()).query_async(&mut own).await.unwrap();
+    let until = tokio::time::Instant::now() + SOON;
+    loop {
+        let began = tokio::time::Instant::now();
+        let (published, tail) = (publish(&bus, partition, 1).await, bus.tail(room(partition)).await);
+        assert!(began.elapsed() < Duration::from_secs(5), "whoever asks is told in time");
+        assert!(published.is_err(), "a replica takes nothing: {published:?}");
+        if tail.is_err_and(|error| error.to_string().contains("LOADING") || error.to_string().contains("loading")) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < until, "it never loaded");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(bus.beat(partition, Cursor::ZERO).await.is_err());
+    let until = tokio::time::Instant::now() + 3 * SOON;
+    loop {
+        let leads: redis::RedisResult<()> = redis::cmd("REPLICAOF").arg("NO").arg("ONE").query_async(&mut own).await;
+        if leads.is_ok() {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < until, "it has loaded in time");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // It has its leader's data now, and none of ours: what a reader missed shows by the new seed.
+    let published = loop {
+        match publish(&bus, partition, 1).await {
+            Ok(published) => break published,
+            Err(_) => assert!(tokio::time::Instant::now() < until, "it is used again"),
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    assert_eq!(published, Published::Unseeded);
+    seed(&bus, partition, 1, 2).await;
+    assert_eq!(publish(&bus, partition, 1).await, Ok(Published::Ok));
+    assert!(matches!(bus.tail(room(partition)).await, Ok(Tail::Frames { next: Cursor(2), floor: Cursor(1), segments }) if segments.len() == 1));
+}
+
 #[tokio::test]
 async fn a_server_that_hangs_is_away_after_the_deadline_and_back_when_it_goes_on() {
     let server = RedisServer::start().await;
