@@ -5,6 +5,7 @@ pub mod chat;
 pub mod clock;
 pub mod config;
 pub mod ends;
+pub mod frame;
 pub mod gateway;
 pub mod http;
 pub mod hub;

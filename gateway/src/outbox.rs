@@ -7,11 +7,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::extract::ws::Utf8Bytes;
 use parley_proto::wire::{CloseCode, ServerFrame};
 use tokio::sync::Notify;
 
-use crate::metrics;
+use crate::{frame::Frame, metrics};
 
 /// Bounds of one outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,15 +43,16 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    frames: VecDeque<Utf8Bytes>,
+    frames: VecDeque<Frame>,
     bytes: usize,
     close: Option<CloseCode>,
 }
 
 /// What the writer does next.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outgoing {
-    Frames(Vec<Utf8Bytes>),
+    /// Writes what it was given.
+    Frames,
     Close(CloseCode),
 }
 
@@ -67,19 +67,19 @@ impl Outbox {
     }
 
     /// Queues one frame. Over the bounds the socket is closed as too slow, and this and later frames are dropped.
-    pub fn push(&self, frame: Utf8Bytes) {
+    pub fn push(&self, frame: Frame) {
         let mut state = self.state();
         if state.close.is_some() {
             return;
         }
         let limits = self.shared.limits;
-        if state.frames.len() >= limits.frames || (state.bytes + frame.len() > limits.bytes && !state.frames.is_empty()) {
+        if state.frames.len() >= limits.frames || (state.bytes + frame.bytes().len() > limits.bytes && !state.frames.is_empty()) {
             metrics::outbox_overflowed();
             state.close = Some(CloseCode::Slow);
             state.frames.clear();
             state.bytes = 0;
         } else {
-            state.bytes += frame.len();
+            state.bytes += frame.bytes().len();
             state.frames.push_back(frame);
         }
         drop(state);
@@ -87,10 +87,10 @@ impl Outbox {
     }
 
     /// Queues a frame that may be left out, if the outbox is below half of its bounds. Returns whether it did.
-    pub fn push_if_idle(&self, frame: &Utf8Bytes) -> bool {
+    pub fn push_if_idle(&self, frame: &Frame) -> bool {
         {
             let (state, limits) = (self.state(), self.shared.limits);
-            if state.close.is_some() || state.frames.len() >= limits.frames / 2 || state.bytes + frame.len() > limits.bytes / 2 {
+            if state.close.is_some() || state.frames.len() >= limits.frames / 2 || state.bytes + frame.bytes().len() > limits.bytes / 2 {
                 return false;
             }
         }
@@ -111,7 +111,7 @@ impl Outbox {
     /// Encodes and queues a frame.
     pub fn send(&self, frame: &ServerFrame) {
         match serde_json::to_string(frame) {
-            Ok(json) => self.push(json.into()),
+            Ok(json) => self.push(Frame::text(&json)),
             Err(error) => tracing::error!(%error, "outbox.encode"),
         }
     }
@@ -139,17 +139,17 @@ impl Outbox {
         self.state().close.is_some()
     }
 
-    /// Waits for something to write and takes all of it.
-    pub async fn take(&self) -> Outgoing {
+    /// Waits for something to write and takes all of it, in exchange for `written`, which is empty.
+    pub async fn take(&self, written: &mut VecDeque<Frame>) -> Outgoing {
         loop {
             {
                 let mut state = self.state();
                 if !state.frames.is_empty() {
                     state.bytes = 0;
-                    let frames = std::mem::take(&mut state.frames).into();
+                    std::mem::swap(&mut state.frames, written);
                     drop(state);
                     self.shared.drained.notify_waiters();
-                    return Outgoing::Frames(frames);
+                    return Outgoing::Frames;
                 }
                 if let Some(code) = state.close {
                     return Outgoing::Close(code);
@@ -187,13 +187,13 @@ mod tests {
         assert!(!outbox.is_closed());
         outbox.push("d".into());
         assert!(outbox.is_closed());
-        assert!(matches!(outbox.take().await, Outgoing::Close(CloseCode::Slow)));
+        assert!(matches!(outbox.take(&mut VecDeque::new()).await, Outgoing::Close(CloseCode::Slow)));
     }
 
     #[tokio::test]
     async fn bytes_count_too_but_one_large_frame_may_pass() {
         let outbox = Outbox::new(OutboxLimits { frames: 100, bytes: 10 });
-        outbox.push("x".repeat(50).into());
+        outbox.push(Frame::text(&"x".repeat(50)));
         assert!(!outbox.is_closed());
         outbox.push("y".into());
         assert!(outbox.is_closed());
@@ -206,6 +206,6 @@ mod tests {
         outbox.close(CloseCode::Drain);
         outbox.end(CloseCode::SessionEnded);
         outbox.push("another".into());
-        assert!(matches!(outbox.take().await, Outgoing::Close(CloseCode::SessionEnded)));
+        assert!(matches!(outbox.take(&mut VecDeque::new()).await, Outgoing::Close(CloseCode::SessionEnded)));
     }
 }

@@ -17,6 +17,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    frame::Frame,
     hub::SocketId,
     limits::{
         Limits,
@@ -168,7 +169,7 @@ impl Shared {
             away = seen.is_none();
             let seen = seen.unwrap_or_default();
             let Ok(frame) = serde_json::to_string(&ServerFrame::Presence { room, online: seen.online, users: seen.users.clone() }) else { return };
-            self.people().tell(room, &Arc::new(seen), &frame.into());
+            self.people().tell(room, &Arc::new(seen), &Frame::text(&frame));
         }
     }
 

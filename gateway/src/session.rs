@@ -10,14 +10,12 @@ mod resume;
 mod tallies;
 mod token;
 mod unfinished;
+mod writer;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use futures::{
-    SinkExt, StreamExt,
-    stream::{SplitSink, SplitStream},
-};
+use futures::{SinkExt, StreamExt};
+use hyper_tungstenite::HyperWebsocketStream;
 use parley_proto::{
     ErrorCode, WINDOW, limits,
     wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
@@ -25,6 +23,10 @@ use parley_proto::{
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior},
+};
+use tokio_tungstenite::tungstenite::{
+    self, Message,
+    protocol::{CloseFrame, WebSocketConfig},
 };
 
 use crate::{
@@ -41,6 +43,7 @@ pub use context::{Caller, SocketLimits, Sockets};
 use departure::{Departure, Step};
 use requests::{Requests, Signed};
 use unfinished::Unfinished;
+use writer::Writer;
 
 /// What `make fuzz` asks, in its builds alone.
 #[cfg(fuzzing)]
@@ -53,10 +56,10 @@ pub mod fuzzing {
 
 /// Frames that are not understood before the socket is closed.
 const MISTAKES_MAX: usize = 3;
-/// Buffers of a socket: many sockets idle, so they are small.
-const READ_BUFFER: usize = 4 * 1024;
-/// What is written at once.
-const WRITE_BUFFER: usize = 16 * 1024;
+/// Many sockets idle, so this is small: what clients send is.
+const READ_BUFFER: usize = 1024;
+/// Of pings, pongs and the close frame; see [`writer`] for the rest.
+const CONTROL_BUFFER: usize = 1024;
 /// How often a socket looks whether its client's knowledge of its cursors is old, and whether a message is unfinished.
 const CURSORS_LOOK: Duration = Duration::from_secs(5);
 /// The client is told its cursors when one of them is ahead of its knowledge by more than this.
@@ -64,32 +67,31 @@ const UNTOLD_MAX: u64 = WINDOW / 8;
 /// How long the closing of a socket may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
-/// Sets the socket's bounds on an upgrade.
-pub fn bounded(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
-    upgrade
-        .protocols([parley_proto::wire::SUBPROTOCOL])
-        .max_message_size(limits::SOCKET_MESSAGE_BYTES)
-        .max_frame_size(limits::SOCKET_MESSAGE_BYTES)
+/// A socket's bounds.
+pub fn bounds() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .max_message_size(Some(limits::SOCKET_MESSAGE_BYTES))
+        .max_frame_size(Some(limits::SOCKET_MESSAGE_BYTES))
         .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(WRITE_BUFFER)
-        .max_write_buffer_size(WRITE_BUFFER + 2 * limits::SOCKET_MESSAGE_BYTES + 8 * 1024 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(CONTROL_BUFFER)
 }
 
-type Sink = SplitSink<WebSocket, Message>;
+type Socket = HyperWebsocketStream;
 
 /// Closes a socket that was accepted only to be told why not.
-pub async fn refuse(socket: WebSocket, code: CloseCode) {
-    let (sink, _) = socket.split();
-    close(sink, code).await;
+pub async fn refuse(socket: Socket, code: CloseCode) {
+    close(socket, Writer::default(), code).await;
 }
 
-async fn close(mut sink: Sink, code: CloseCode) {
+async fn close(mut socket: Socket, mut writer: Writer, code: CloseCode) {
     metrics::socket_closed(code as u16);
-    let frame = Message::Close(Some(CloseFrame { code: code as u16, reason: Utf8Bytes::from_static("") }));
+    let frame = Message::Close(Some(CloseFrame { code: (code as u16).into(), reason: "".into() }));
     let closing = async {
+        writer.finish(&mut socket).await?;
         // It is refused where the peer has closed first: what goes out then is the answer to that.
-        let sent = sink.send(frame).await;
-        sink.close().await.and(sent)
+        let sent = socket.send(frame).await;
+        SinkExt::close(&mut socket).await.and(sent)
     };
     if let Ok(Err(error)) = tokio::time::timeout(CLOSE_DEADLINE, closing).await {
         tracing::debug!(%error, "session.close");
@@ -102,20 +104,19 @@ impl Sockets {
     }
 
     /// Serves one socket until it ends.
-    pub async fn serve(self, socket: WebSocket, caller: Caller, received: Received) {
+    pub async fn serve(self, mut stream: Socket, caller: Caller, received: Received) {
         let _drained_with_us = self.shared.tasks.token();
         // Whoever is closed for what it sends is still sending.
         received.linger();
-        let (sink, mut stream) = socket.split();
         let outbox = Outbox::new(self.shared.limits.outbox);
         let hello = tokio::time::timeout(self.shared.limits.hello_deadline, receive_hello(&mut stream));
         let (reference, resume) = match hello.await {
             Ok(Ok(hello)) => hello,
-            Ok(Err(code)) => return close(sink, code).await,
-            Err(_) => return close(sink, CloseCode::Policy).await,
+            Ok(Err(code)) => return refuse(stream, code).await,
+            Err(_) => return refuse(stream, CloseCode::Policy).await,
         };
         if self.shared.drain.is_cancelled() {
-            return close(sink, CloseCode::Drain).await;
+            return refuse(stream, CloseCode::Drain).await;
         }
         let memberships = self.shared.store.memberships(caller.user).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "session.memberships");
@@ -127,12 +128,12 @@ impl Sockets {
         // Revocations reach the socket from here on; one that came since the upgrade is known by now.
         if self.shared.sessions.check(Access { user: caller.user, session: caller.session }, clock::now()).await.is_err() {
             self.shared.hub.close(socket).await;
-            return close(sink, CloseCode::SessionEnded).await;
+            return refuse(stream, CloseCode::SessionEnded).await;
         }
         let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone(), told);
         let Some(user) = self.shared.profiles.of(&[caller.user]).await.pop() else {
             self.shared.hub.close(socket).await;
-            return close(sink, CloseCode::TryAgainLater).await;
+            return refuse(stream, CloseCode::TryAgainLater).await;
         };
         let (outcome, rooms) = resume::accept(&signed, resume.as_ref());
         outbox.send(&ServerFrame::Welcome {
@@ -149,16 +150,17 @@ impl Sockets {
         if !rooms.is_empty() {
             self.shared.tasks.spawn(signed.clone().resume(rooms));
         }
-        let (sink, code) = Connection { sink, stream, outbox, signed, unfinished: Unfinished::new(received), mistakes: 0 }.run().await;
+        let mut connection = Connection { stream, writer: Writer::default(), outbox, signed, unfinished: Unfinished::new(received), mistakes: 0 };
+        let code = connection.run().await;
         self.shared.hub.close(socket).await;
         match code {
-            Some(code) => close(sink, code).await,
+            Some(code) => close(connection.stream, connection.writer, code).await,
             None => metrics::socket_closed(CloseCode::Normal as u16),
         }
     }
 }
 
-async fn receive_hello(stream: &mut SplitStream<WebSocket>) -> Result<(parley_proto::wire::Ref, Option<parley_proto::wire::Resume>), CloseCode> {
+async fn receive_hello(stream: &mut Socket) -> Result<(parley_proto::wire::Ref, Option<parley_proto::wire::Resume>), CloseCode> {
     loop {
         match stream.next().await {
             Some(Ok(Message::Text(text))) => {
@@ -168,7 +170,7 @@ async fn receive_hello(stream: &mut SplitStream<WebSocket>) -> Result<(parley_pr
                     Ok(_) | Err(_) => Err(CloseCode::Policy),
                 };
             }
-            Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+            Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             Some(Ok(Message::Binary(_))) => return Err(CloseCode::Type),
             Some(Ok(Message::Close(_))) | None => return Err(CloseCode::Normal),
             Some(Err(error)) => return Err(code_of(&error).unwrap_or(CloseCode::Protocol)),
@@ -177,21 +179,20 @@ async fn receive_hello(stream: &mut SplitStream<WebSocket>) -> Result<(parley_pr
 }
 
 /// Which close code a broken frame gets; `None`: the connection is gone.
-fn code_of(error: &axum::Error) -> Option<CloseCode> {
-    use tokio_tungstenite::tungstenite::Error;
-    let source = std::error::Error::source(error)?.downcast_ref::<Error>()?;
-    match source {
+fn code_of(error: &tungstenite::Error) -> Option<CloseCode> {
+    use tungstenite::{Error, error::ProtocolError};
+    match error {
         Error::Capacity(_) => Some(CloseCode::TooBig),
         Error::Utf8(_) => Some(CloseCode::Utf8),
-        Error::Protocol(tokio_tungstenite::tungstenite::error::ProtocolError::ResetWithoutClosingHandshake) => None,
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => None,
         Error::Protocol(_) => Some(CloseCode::Protocol),
         _ => None,
     }
 }
 
 struct Connection {
-    sink: Sink,
-    stream: SplitStream<WebSocket>,
+    stream: Socket,
+    writer: Writer,
     outbox: Outbox,
     signed: Signed,
     mistakes: usize,
@@ -200,12 +201,7 @@ struct Connection {
 
 impl Connection {
     /// Until the client goes (`None`) or is to be closed with a code.
-    async fn run(mut self) -> (Sink, Option<CloseCode>) {
-        let code = self.turns().await;
-        (self.sink, code)
-    }
-
-    async fn turns(&mut self) -> Option<CloseCode> {
+    async fn run(&mut self) -> Option<CloseCode> {
         let mut requests = Requests::new(self.signed.clone());
         let mut heartbeat = tokio::time::interval_at(Instant::now() + limits::HEARTBEAT, limits::HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -222,8 +218,8 @@ impl Connection {
                 }
             };
             tokio::select! {
-                outgoing = self.outbox.take() => match outgoing {
-                    Outgoing::Frames(frames) => match tokio::time::timeout(self.signed.shared.limits.write_deadline, write(&mut self.sink, frames)).await {
+                outgoing = self.outbox.take(&mut self.writer.frames) => match outgoing {
+                    Outgoing::Frames => match tokio::time::timeout(self.signed.shared.limits.write_deadline, self.writer.write(&mut self.stream)).await {
                         Ok(Ok(())) => {}
                         Ok(Err(_)) => return None,
                         Err(_) => return Some(CloseCode::Slow),
@@ -244,13 +240,15 @@ impl Connection {
                         Some(Ok(Message::Binary(_))) => return Some(CloseCode::Type),
                         Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => self.unfinished.control(payload.len()),
                         Some(Ok(Message::Close(_))) => return Some(CloseCode::Normal),
+                        // Those are for who writes.
+                        Some(Ok(Message::Frame(_))) => {}
                         None => return None,
                         Some(Err(error)) => return code_of(&error),
                     }
                 }
                 _ = heartbeat.tick() => {
                     self.signed.tell_cursors();
-                    let ping = self.sink.send(Message::Ping(bytes::Bytes::new()));
+                    let ping = self.stream.send(Message::Ping(bytes::Bytes::new()));
                     match tokio::time::timeout(self.signed.shared.limits.write_deadline, ping).await {
                         Ok(Ok(())) => gone_at = Some(Instant::now() + limits::HEARTBEAT_GRACE),
                         Ok(Err(_)) => return None,
@@ -303,12 +301,4 @@ impl Connection {
             }
         }
     }
-}
-
-/// Writes all frames, and flushes once.
-async fn write(sink: &mut Sink, frames: Vec<Utf8Bytes>) -> Result<(), axum::Error> {
-    for frame in frames {
-        sink.feed(Message::Text(frame)).await?;
-    }
-    sink.flush().await
 }

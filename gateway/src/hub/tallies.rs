@@ -7,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use axum::extract::ws::Utf8Bytes;
 use parley_proto::{
     Cursor, MessageId, RoomId, UserId,
     notice::ChangedTally,
     wire::{ServerFrame, Tallies, Tally, VoteValue},
 };
 use tokio::time::Instant;
+
+use crate::frame::Frame;
 
 /// Between two frames of tallies of a room to a socket.
 pub(super) const FLUSH_INTERVAL: Duration = Duration::from_millis(250);
@@ -143,22 +144,22 @@ pub(super) struct Due {
 
 impl Due {
     /// The frames for everybody whose own votes are as they were.
-    pub(super) fn frames(&self, room: RoomId) -> Vec<Utf8Bytes> {
+    pub(super) fn frames(&self, room: RoomId) -> Vec<Frame> {
         frames(room, self.as_of, self.pending.iter().map(|pending| pending.tally))
     }
 
     /// The frames for somebody whose own votes changed.
-    pub(super) fn own_frames(&self, room: RoomId, user: UserId) -> Option<Vec<Utf8Bytes>> {
+    pub(super) fn own_frames(&self, room: RoomId, user: UserId) -> Option<Vec<Frame>> {
         let own = |pending: &Pending| Tally { mine: pending.votes.get(&user).copied(), ..pending.tally };
         self.voters.contains(&user).then(|| frames(room, self.as_of, self.pending.iter().map(own)))
     }
 }
 
 /// Frames of tallies, each of a bounded size.
-pub(super) fn frames(room: RoomId, as_of: Cursor, tallies: impl Iterator<Item = Tally>) -> Vec<Utf8Bytes> {
+pub(super) fn frames(room: RoomId, as_of: Cursor, tallies: impl Iterator<Item = Tally>) -> Vec<Frame> {
     let tallies: Vec<Tally> = tallies.collect();
     let frame = |items: &[Tally]| ServerFrame::Tallies { room, tallies: Tallies { items: items.to_vec(), as_of } };
-    tallies.chunks(FRAME_TALLIES).filter_map(|items| serde_json::to_string(&frame(items)).ok()).map(Utf8Bytes::from).collect()
+    tallies.chunks(FRAME_TALLIES).filter_map(|items| serde_json::to_string(&frame(items)).ok()).map(|json| Frame::text(&json)).collect()
 }
 
 /// A person's view of tallies that changed.
@@ -189,8 +190,8 @@ mod tests {
         RoomId::new(PartitionId(1), [1; 16])
     }
 
-    fn items(frames: &[Utf8Bytes]) -> Vec<Tally> {
-        let tallies = |frame: &Utf8Bytes| match serde_json::from_str(frame).unwrap() {
+    fn items(frames: &[Frame]) -> Vec<Tally> {
+        let tallies = |frame: &Frame| match serde_json::from_str(frame.json()).unwrap() {
             ServerFrame::Tallies { tallies, .. } => tallies.items,
             other => panic!("{other:?}"),
         };
@@ -247,6 +248,6 @@ mod tests {
     fn many_tallies_are_many_small_frames() {
         let many = frames(room(), Cursor(9), (0..1_000).map(|number| seen_by(UserId::NIL, &changed(number, 1_000_000, &[]))));
         assert_eq!(items(&many).len(), 1_000);
-        assert!(many.iter().all(|frame| frame.len() <= 64 * 1024));
+        assert!(many.iter().all(|frame| frame.bytes().len() <= 64 * 1024));
     }
 }

@@ -8,7 +8,7 @@ use parley_proto::{
     wire::frames_json,
 };
 
-use axum::extract::ws::Utf8Bytes;
+use crate::frame::Frame;
 
 /// Segments that a watcher which can't apply them yet keeps, at most.
 const BUFFER_SEGMENTS: usize = 256;
@@ -23,7 +23,7 @@ pub(super) struct Shared {
     known: Cursor,
     /// Whose membership ends in it.
     departures: Vec<(Position, UserId)>,
-    frame: std::sync::OnceLock<Utf8Bytes>,
+    frame: std::sync::OnceLock<Frame>,
 }
 
 impl Shared {
@@ -47,8 +47,8 @@ impl Shared {
         self.departures.iter().find(|(position, who)| *who == user && position.at() >= from).map(|(position, _)| *position)
     }
 
-    fn full_frame(&self, room: RoomId) -> Utf8Bytes {
-        self.frame.get_or_init(|| frames_json(room, self.segment.prev, self.segment.group.json_from(Cursor::ZERO)).into()).clone()
+    fn full_frame(&self, room: RoomId) -> Frame {
+        self.frame.get_or_init(|| Frame::text(&frames_json(room, self.segment.prev, self.segment.group.json_from(Cursor::ZERO)))).clone()
     }
 }
 
@@ -108,7 +108,7 @@ pub(super) struct View {
 /// What [`View::apply`] and its kin want done.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    pub(super) frames: Vec<Utf8Bytes>,
+    pub(super) frames: Vec<Frame>,
     /// The room has to be read from here on for this view.
     pub(super) held: bool,
     /// The person stopped to be a member.
@@ -254,7 +254,7 @@ impl View {
             (!segment.group.is_empty()).then(|| shared.full_frame(self.room))
         } else {
             let json = segment.group.json_in(from, end);
-            (!json.is_empty()).then(|| frames_json(self.room, self.told, json).into())
+            (!json.is_empty()).then(|| Frame::text(&frames_json(self.room, self.told, json)))
         };
         if let Some(frame) = frame {
             self.told = self.told.max(known);
@@ -354,7 +354,7 @@ mod tests {
         out.frames
             .iter()
             .flat_map(|frame| {
-                let frame: serde_json::Value = serde_json::from_str(frame).unwrap();
+                let frame: serde_json::Value = serde_json::from_str(frame.json()).unwrap();
                 frame["items"].as_array().unwrap().iter().map(|item| item["position"].as_u64().unwrap()).collect::<Vec<_>>()
             })
             .collect()
@@ -440,7 +440,7 @@ mod tests {
         assert_eq!((view.cursor(), view.untold()), (Cursor(50), 45));
         let mut out = Outcome::default();
         view.apply(&segment(50, &[60]), &mut out);
-        let frame: serde_json::Value = serde_json::from_str(&out.frames[0]).unwrap();
+        let frame: serde_json::Value = serde_json::from_str(out.frames[0].json()).unwrap();
         assert_eq!(frame["prev"], 5);
         assert_eq!(view.untold(), 0);
     }
@@ -453,7 +453,7 @@ mod tests {
         let mut out = Outcome::default();
         view.repair(&Shared::read(Segment { prev, end: Cursor(20), group }), &mut out);
         view.apply(&segment(20, &[25]), &mut out);
-        let frame: serde_json::Value = serde_json::from_str(&out.frames[1]).unwrap();
+        let frame: serde_json::Value = serde_json::from_str(out.frames[1].json()).unwrap();
         assert_eq!((view.cursor(), &frame["prev"]), (Cursor(26), &serde_json::json!(9)));
     }
 

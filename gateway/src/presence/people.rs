@@ -5,11 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use axum::extract::ws::Utf8Bytes;
 use parley_proto::{RoomId, UserId};
 
 use super::Seen;
-use crate::{hub::SocketId, outbox::Outbox};
+use crate::{frame::Frame, hub::SocketId, outbox::Outbox};
 
 /// Rooms in which one socket makes its person seen; whoever is in more is offline in the others.
 const ROOMS_MAX: usize = 1_000;
@@ -96,7 +95,7 @@ impl People {
     }
 
     /// Tells the sockets that were told something else, or nothing, and whose outbox has nothing better to do.
-    pub(super) fn tell(&mut self, room: RoomId, seen: &Arc<Seen>, frame: &Utf8Bytes) {
+    pub(super) fn tell(&mut self, room: RoomId, seen: &Arc<Seen>, frame: &Frame) {
         for (socket, told) in self.watchers.get_mut(&room).into_iter().flatten() {
             let Some(entry) = self.sockets.get(socket) else { continue };
             if told.as_ref() != Some(seen) && entry.outbox.push_if_idle(frame) {
