@@ -5,6 +5,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
 
 use parley_proto::wire::{CloseCode, ServerFrame};
@@ -35,8 +36,6 @@ pub struct Outbox {
 struct Shared {
     limits: OutboxLimits,
     state: Mutex<State>,
-    /// Something was queued, or the outbox was closed.
-    filled: Notify,
     /// Something was taken.
     drained: Notify,
 }
@@ -46,6 +45,8 @@ struct State {
     frames: VecDeque<Frame>,
     bytes: usize,
     close: Option<CloseCode>,
+    /// Of the one that writes, while it waits for something to write.
+    writer: Option<Waker>,
 }
 
 /// What the writer does next.
@@ -59,7 +60,7 @@ pub enum Outgoing {
 impl Outbox {
     /// An empty outbox.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { shared: Arc::new(Shared { limits, state: Mutex::default(), filled: Notify::new(), drained: Notify::new() }) }
+        Self { shared: Arc::new(Shared { limits, state: Mutex::default(), drained: Notify::new() }) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -82,8 +83,16 @@ impl Outbox {
             state.bytes += frame.bytes().len();
             state.frames.push_back(frame);
         }
+        Self::wake(state);
+    }
+
+    /// There is something to write.
+    fn wake(mut state: MutexGuard<'_, State>) {
+        let writer = state.writer.take();
         drop(state);
-        self.shared.filled.notify_one();
+        if let Some(writer) = writer {
+            writer.wake();
+        }
     }
 
     /// Queues a frame that may be left out, if the outbox is below half of its bounds. Returns whether it did.
@@ -118,19 +127,18 @@ impl Outbox {
 
     /// Closes the socket after what is queued already; the first reason stays.
     pub fn close(&self, code: CloseCode) {
-        self.state().close.get_or_insert(code);
-        self.shared.filled.notify_one();
+        let mut state = self.state();
+        state.close.get_or_insert(code);
+        Self::wake(state);
     }
 
     /// Closes the socket at once: what waits is not written any more, whatever else was to become of it.
     pub fn end(&self, code: CloseCode) {
-        {
-            let mut state = self.state();
-            state.frames.clear();
-            state.bytes = 0;
-            state.close = Some(code);
-        }
-        self.shared.filled.notify_one();
+        let mut state = self.state();
+        state.frames.clear();
+        state.bytes = 0;
+        state.close = Some(code);
+        Self::wake(state);
         self.shared.drained.notify_waiters();
     }
 
@@ -139,24 +147,26 @@ impl Outbox {
         self.state().close.is_some()
     }
 
-    /// Waits for something to write and takes all of it, in exchange for `written`, which is empty.
-    pub async fn take(&self, written: &mut VecDeque<Frame>) -> Outgoing {
-        loop {
-            {
-                let mut state = self.state();
-                if !state.frames.is_empty() {
-                    state.bytes = 0;
-                    std::mem::swap(&mut state.frames, written);
-                    drop(state);
-                    self.shared.drained.notify_waiters();
-                    return Outgoing::Frames;
-                }
-                if let Some(code) = state.close {
-                    return Outgoing::Close(code);
-                }
-            }
-            self.shared.filled.notified().await;
+    /// Takes everything that is to be written, in exchange for `written`, which is empty. One task waits for that at a time.
+    pub fn poll_take(&self, context: &mut Context<'_>, written: &mut VecDeque<Frame>) -> Poll<Outgoing> {
+        let mut state = self.state();
+        if !state.frames.is_empty() {
+            state.bytes = 0;
+            std::mem::swap(&mut state.frames, written);
+            drop(state);
+            self.shared.drained.notify_waiters();
+            return Poll::Ready(Outgoing::Frames);
         }
+        if let Some(code) = state.close {
+            return Poll::Ready(Outgoing::Close(code));
+        }
+        state.writer = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    #[cfg(test)]
+    pub(crate) async fn take(&self, written: &mut VecDeque<Frame>) -> Outgoing {
+        std::future::poll_fn(|context| self.poll_take(context, written)).await
     }
 
     /// Waits until the outbox is below half of its bounds (or closed): a replay goes on only then.

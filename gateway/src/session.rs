@@ -2,6 +2,7 @@
 //!
 //! This task reads frames, hands requests on and writes the outbox; it knows nothing of rooms. Whatever takes time runs beside it.
 
+mod agenda;
 mod context;
 mod departure;
 mod doubt;
@@ -12,18 +13,15 @@ mod token;
 mod unfinished;
 mod writer;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt, stream::FuturesUnordered};
 use hyper_tungstenite::HyperWebsocketStream;
 use parley_proto::{
     ErrorCode, WINDOW, limits,
     wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
 };
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::{sync::watch, time::Instant};
 use tokio_tungstenite::tungstenite::{
     self, Message,
     protocol::{CloseFrame, WebSocketConfig},
@@ -38,6 +36,7 @@ use crate::{
     refusal::Refusal,
     tokens::Access,
 };
+use agenda::{Agenda, Due};
 pub(crate) use context::Shared;
 pub use context::{Caller, SocketLimits, Sockets};
 use departure::{Departure, Step};
@@ -60,8 +59,8 @@ const MISTAKES_MAX: usize = 3;
 const READ_BUFFER: usize = 1024;
 /// Of pings, pongs and the close frame; see [`writer`] for the rest.
 const CONTROL_BUFFER: usize = 1024;
-/// How often a socket looks whether its client's knowledge of its cursors is old, and whether a message is unfinished.
-const CURSORS_LOOK: Duration = Duration::from_secs(5);
+/// Where frames come and go without a pause, what is due waits for so many of them.
+const TURNS_UNTIL_DUE: usize = 64;
 /// The client is told its cursors when one of them is ahead of its knowledge by more than this.
 const UNTOLD_MAX: u64 = WINDOW / 8;
 /// How long the closing of a socket may take.
@@ -150,7 +149,8 @@ impl Sockets {
         if !rooms.is_empty() {
             self.shared.tasks.spawn(signed.clone().resume(rooms));
         }
-        let mut connection = Connection { stream, writer: Writer::default(), outbox, signed, unfinished: Unfinished::new(received), mistakes: 0 };
+        let mut connection =
+            Connection { stream, writer: Writer::default(), outbox, signed, unfinished: Unfinished::new(received), mistakes: 0, is_heard: false };
         let code = connection.run().await;
         self.shared.hub.close(socket).await;
         match code {
@@ -197,90 +197,143 @@ struct Connection {
     signed: Signed,
     mistakes: usize,
     unfinished: Unfinished,
+    /// Something came since the last ping.
+    is_heard: bool,
+}
+
+/// What a connection deals with next.
+enum Event {
+    Outgoing(Outgoing),
+    Message(Option<Result<Message, tungstenite::Error>>),
+    Due(Due, Agenda),
 }
 
 impl Connection {
     /// Until the client goes (`None`) or is to be closed with a code.
     async fn run(&mut self) -> Option<CloseCode> {
         let mut requests = Requests::new(self.signed.clone());
-        let mut heartbeat = tokio::time::interval_at(Instant::now() + limits::HEARTBEAT, limits::HEARTBEAT);
-        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut look = tokio::time::interval_at(Instant::now() + CURSORS_LOOK, CURSORS_LOOK);
-        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut gone_at: Option<Instant> = None;
-        let mut verified = self.signed.verified.clone();
-        let mut departure = Departure::Stays(self.signed.shared.drain.clone());
+        // Polled only when it was woken.
+        let mut agenda = FuturesUnordered::new();
+        agenda.push(Agenda::new(self.signed.verified.clone(), self.signed.shared.drain.clone()).next());
+        let (mut turn, mut has_written) = (0_usize, false);
         loop {
-            let silence = async {
-                match gone_at {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
+            turn = turn.wrapping_add(1);
+            let event = poll_fn(|context| {
+                if turn.is_multiple_of(TURNS_UNTIL_DUE)
+                    && let Poll::Ready(Some((due, agenda))) = agenda.poll_next_unpin(context)
+                {
+                    return Poll::Ready(Event::Due(due, agenda));
+                }
+                // What is queued goes first, and what came goes before it every other time.
+                for is_outbox in [!has_written, has_written] {
+                    if is_outbox && let Poll::Ready(outgoing) = self.outbox.poll_take(context, &mut self.writer.frames) {
+                        return Poll::Ready(Event::Outgoing(outgoing));
+                    } else if !is_outbox && let Poll::Ready(message) = self.stream.poll_next_unpin(context) {
+                        return Poll::Ready(Event::Message(message));
+                    }
+                }
+                match agenda.poll_next_unpin(context) {
+                    Poll::Ready(Some((due, agenda))) => Poll::Ready(Event::Due(due, agenda)),
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                }
+            });
+            let event = event.await;
+            has_written = matches!(event, Event::Outgoing(_));
+            let dealt = match event {
+                Event::Outgoing(Outgoing::Frames) => self.write().await,
+                Event::Outgoing(Outgoing::Close(code)) => Err(Some(code)),
+                Event::Message(message) => match self.hear(message) {
+                    Ok(Some(frame)) => {
+                        requests.take(frame).await;
+                        Ok(())
+                    }
+                    Ok(None) => Ok(()),
+                    Err(end) => Err(end),
+                },
+                Event::Due(due, mut next) => {
+                    let done = self.due(due, &mut next).await;
+                    agenda.push(next.next());
+                    done
                 }
             };
-            tokio::select! {
-                outgoing = self.outbox.take(&mut self.writer.frames) => match outgoing {
-                    Outgoing::Frames => match tokio::time::timeout(self.signed.shared.limits.write_deadline, self.writer.write(&mut self.stream)).await {
-                        Ok(Ok(())) => {}
-                        Ok(Err(_)) => return None,
-                        Err(_) => return Some(CloseCode::Slow),
-                    },
-                    Outgoing::Close(code) => return Some(code),
-                },
-                message = self.stream.next() => {
-                    gone_at = None;
-                    match message {
-                        Some(Ok(Message::Text(text))) => {
-                            self.unfinished.message();
-                            match self.understand(&text) {
-                                Ok(frame) => requests.take(frame).await,
-                                Err(Some(code)) => return Some(code),
-                                Err(None) => {}
-                            }
-                        }
-                        Some(Ok(Message::Binary(_))) => return Some(CloseCode::Type),
-                        Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => self.unfinished.control(payload.len()),
-                        Some(Ok(Message::Close(_))) => return Some(CloseCode::Normal),
-                        // Those are for who writes.
-                        Some(Ok(Message::Frame(_))) => {}
-                        None => return None,
-                        Some(Err(error)) => return code_of(&error),
-                    }
-                }
-                _ = heartbeat.tick() => {
-                    self.signed.tell_cursors();
-                    let ping = self.stream.send(Message::Ping(bytes::Bytes::new()));
-                    match tokio::time::timeout(self.signed.shared.limits.write_deadline, ping).await {
-                        Ok(Ok(())) => gone_at = Some(Instant::now() + limits::HEARTBEAT_GRACE),
-                        Ok(Err(_)) => return None,
-                        Err(_) => return Some(CloseCode::Slow),
-                    }
-                }
-                _ = look.tick() => {
-                    if self.unfinished.is_overdue(Instant::now()) {
-                        return Some(CloseCode::Policy);
-                    }
-                    if self.signed.shared.hub.untold(self.signed.socket) > UNTOLD_MAX {
-                        self.signed.tell_cursors();
-                    }
-                }
-                Ok(()) = verified.changed() => {
-                    let is_verified = *verified.borrow_and_update();
-                    if is_verified { self.signed.go_on() } else { self.signed.stop().await }
-                }
-                () = silence => return Some(CloseCode::GoingAway),
-                step = departure.step() => match step {
-                    Step::Tell => {
-                        let slot = departure.slot(self.signed.shared.hub.sockets());
-                        self.signed.tell_cursors();
-                        self.outbox.send(&ServerFrame::Drain { reconnect_after_ms: u64::try_from(slot.as_millis()).unwrap_or(u64::MAX) });
-                    }
-                    Step::Close => {
-                        departure = Departure::Left;
-                        self.outbox.close(CloseCode::Drain);
-                    }
-                }
+            if let Err(end) = dealt {
+                return end;
             }
         }
+    }
+
+    /// Writes what was taken from the outbox.
+    async fn write(&mut self) -> Result<(), Option<CloseCode>> {
+        // The kernel usually takes everything at once: a deadline is set up where it does not.
+        let written = match self.writer.write(&mut self.stream).now_or_never() {
+            Some(written) => written,
+            None => self.in_time(async |connection| connection.writer.write(&mut connection.stream).await).await?,
+        };
+        written.map_err(|_| None)
+    }
+
+    async fn in_time<T>(&mut self, write: impl AsyncFnOnce(&mut Self) -> T) -> Result<T, Option<CloseCode>> {
+        let deadline = self.signed.shared.limits.write_deadline;
+        tokio::time::timeout(deadline, write(self)).await.map_err(|_| Some(CloseCode::Slow))
+    }
+
+    /// What came: a request, or nothing to be answered, or the end.
+    fn hear(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<Option<ClientFrame>, Option<CloseCode>> {
+        self.is_heard = true;
+        self.writer.library_may_write();
+        match message {
+            Some(Ok(Message::Text(text))) => {
+                self.unfinished.message();
+                match self.understand(&text) {
+                    Ok(frame) => Ok(Some(frame)),
+                    Err(Some(code)) => Err(Some(code)),
+                    Err(None) => Ok(None),
+                }
+            }
+            Some(Ok(Message::Ping(payload) | Message::Pong(payload))) => {
+                self.unfinished.control(payload.len());
+                Ok(None)
+            }
+            // Those are for who writes.
+            Some(Ok(Message::Frame(_))) => Ok(None),
+            Some(Ok(Message::Binary(_))) => Err(Some(CloseCode::Type)),
+            Some(Ok(Message::Close(_))) => Err(Some(CloseCode::Normal)),
+            Some(Err(error)) => Err(code_of(&error)),
+            None => Err(None),
+        }
+    }
+
+    async fn due(&mut self, due: Due, agenda: &mut Agenda) -> Result<(), Option<CloseCode>> {
+        match due {
+            Due::Ping => {
+                self.signed.tell_cursors();
+                self.in_time(async |connection| connection.stream.send(Message::Ping(bytes::Bytes::new())).await).await?.map_err(|_| None)?;
+                self.is_heard = false;
+                agenda.expect_answer();
+            }
+            Due::Silence if !self.is_heard => return Err(Some(CloseCode::GoingAway)),
+            Due::Silence => {}
+            Due::Look => {
+                if self.unfinished.is_overdue(Instant::now()) {
+                    return Err(Some(CloseCode::Policy));
+                }
+                if self.signed.shared.hub.untold(self.signed.socket) > UNTOLD_MAX {
+                    self.signed.tell_cursors();
+                }
+            }
+            Due::Verified(true) => self.signed.go_on(),
+            Due::Verified(false) => self.signed.stop().await,
+            Due::Departs(Step::Tell) => {
+                let slot = agenda.departure.slot(self.signed.shared.hub.sockets());
+                self.signed.tell_cursors();
+                self.outbox.send(&ServerFrame::Drain { reconnect_after_ms: u64::try_from(slot.as_millis()).unwrap_or(u64::MAX) });
+            }
+            Due::Departs(Step::Close) => {
+                agenda.departure = Departure::Left;
+                self.outbox.close(CloseCode::Drain);
+            }
+        }
+        Ok(())
     }
 
     /// The frame, or what becomes of the socket.

@@ -175,12 +175,11 @@ impl Room {
         }
         watcher.tallies = known;
         reply(&watcher.outbox);
-        let held = out.held;
-        metrics::frames_delivered(self.emit(watcher, out));
+        metrics::frames_delivered(self.emit(watcher, &mut out));
         if let Some(voided) = voided.filter(|_| watcher.view.is_live()) {
             watcher.outbox.send(&voided);
         }
-        if held {
+        if out.held {
             self.start_repair(state, reader);
         }
         Entered::Live { outstanding }
@@ -191,14 +190,14 @@ impl Room {
         let mut state = self.state();
         let voided = state.voids_in(self.id, shared.segment.prev, shared.segment.end);
         let (mut held, mut delivered) = (false, 0);
+        let mut out = Outcome::default();
         for watcher in state.watchers.values_mut() {
-            let mut out = Outcome::default();
             watcher.view.apply(shared, &mut out);
-            if out.held {
+            if std::mem::take(&mut out.held) {
                 metrics::gap_seen();
                 held = true;
             }
-            delivered += self.emit(watcher, out);
+            delivered += self.emit(watcher, &mut out);
             void(watcher, voided.as_ref());
         }
         metrics::frames_delivered(delivered);
@@ -309,12 +308,12 @@ impl Room {
     }
 
     /// Queues what the view gave; how many frames.
-    fn emit(&self, watcher: &Watcher, out: Outcome) -> usize {
+    fn emit(&self, watcher: &Watcher, out: &mut Outcome) -> usize {
         let count = out.frames.len();
-        for frame in out.frames {
+        for frame in out.frames.drain(..) {
             watcher.outbox.push(frame);
         }
-        if out.departed {
+        if std::mem::take(&mut out.departed) {
             self.departures.seen(watcher.view.user(), self.id);
         }
         count

@@ -24,13 +24,23 @@ pub(super) struct Writer {
     pub(super) frames: VecDeque<Frame>,
     /// A part of the first one is written.
     begun: bool,
+    /// The library may have something to write: an answer to a ping.
+    is_library_waiting: bool,
 }
 
 impl Writer {
+    /// The library read something, and may have to answer it.
+    pub(super) fn library_may_write(&mut self) {
+        self.is_library_waiting = true;
+    }
+
     /// Writes everything. Given up half-way, it goes on where it was.
     pub(super) async fn write(&mut self, socket: &mut HyperWebsocketStream) -> Result<(), tungstenite::Error> {
-        // Nothing of the library's own may be half-written: an answer to a ping.
-        socket.flush().await?;
+        // Its answer is written whole before anything else is.
+        if self.is_library_waiting && !self.begun {
+            socket.flush().await?;
+            self.is_library_waiting = false;
+        }
         let stream = socket.get_mut();
         while !self.frames.is_empty() {
             let mut slices = [IoSlice::new(&[]); FRAMES_AT_ONCE];
@@ -73,7 +83,7 @@ mod tests {
 
     #[test]
     fn it_goes_on_where_it_was() {
-        let mut writer = Writer { frames: ["a", "bcd", "efghi"].map(Frame::text).into(), begun: false };
+        let mut writer = Writer { frames: ["a", "bcd", "efghi"].map(Frame::text).into(), ..Writer::default() };
         assert_eq!(left(&writer), [3, 5, 7]);
         writer.written(2);
         assert_eq!((left(&writer), writer.begun), (vec![1, 5, 7], true));

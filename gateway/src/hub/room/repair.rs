@@ -41,7 +41,7 @@ impl Room {
                     for watcher in state.watchers.values_mut() {
                         let mut out = Outcome::default();
                         watcher.view.repair(&shared, &mut out);
-                        metrics::frames_delivered(self.emit(watcher, out));
+                        metrics::frames_delivered(self.emit(watcher, &mut out));
                         void(watcher, voided.as_ref());
                     }
                 }
