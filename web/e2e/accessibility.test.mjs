@@ -36,6 +36,11 @@ scenario('axe finds nothing on any screen, in both themes, on a desktop and on a
  * @returns {Promise<string[]>}
  */
 async function violations(page) {
+  // A new theme is on the page a moment after its name is; what fades is judged when it has arrived.
+  await page.evaluate(async () => {
+    await new Promise((painted) => requestAnimationFrame(() => requestAnimationFrame(painted)))
+    await Promise.allSettled(document.getAnimations().map((animation) => animation.finished))
+  })
   // Evaluated by the debugger, so that the page keeps its content security policy.
   await page.evaluate(`${axe};0`)
   return page.evaluate(async () => {
