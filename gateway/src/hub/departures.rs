@@ -7,7 +7,6 @@ use std::{
 };
 
 use parley_proto::{RoomId, UserId};
-
 use tokio::time::timeout;
 
 use super::Inner;

@@ -9,6 +9,7 @@ use serde_json::json;
 use crate::{
     client::{Answer, Person, Socket},
     node::Node,
+    talkers::talkers,
 };
 
 const NOW: UnixMillis = UnixMillis(1_700_000_000_000);
@@ -32,12 +33,7 @@ async fn until_lines(socket: &mut Socket, room: RoomId, count: usize) {
 #[tokio::test]
 async fn nothing_above_the_line_that_says_so_reaches_who_left_though_no_gateway_was_told() {
     let node = Node::start().await;
-    let (ada, bo) = (Person::sign_up(&node.url, "ada").await, Person::sign_up(&node.url, "bo").await);
-    let room = ada.create_room("general").await;
-    bo.join(room).await;
-    let (mut a, mut b) = (ada.connect().await, bo.connect().await);
-    a.subscribe(room).await;
-    b.subscribe(room).await;
+    let (room, _ada, mut a, bo, mut b) = talkers(&node.url).await;
     a.send(room, "before").await;
     b.until(room, 1).await;
     // Made, and joined by Bo.
