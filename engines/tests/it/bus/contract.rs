@@ -18,6 +18,8 @@ use parley_proto::{
 use tokio::{sync::mpsc, time::timeout};
 use uuid::Uuid;
 
+use super::fresh_partition;
+
 /// Makes one test of each promise for the engine that `$open` opens: an async function that returns something which derefs to a bus and keeps it alive.
 macro_rules! bus_contract {
     ($open:path) => {
@@ -85,7 +87,7 @@ struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     fn unseeded(bus: &'a dyn Bus) -> Self {
-        Self { bus, partition: PartitionId(rand::random()) }
+        Self { bus, partition: fresh_partition() }
     }
 
     async fn seeded(bus: &'a dyn Bus, end: u64) -> Self {
@@ -410,7 +412,7 @@ pub(crate) async fn every_subscriber_gets_every_event(bus: &dyn Bus) {
 }
 
 pub(crate) async fn notices_and_revocations_arrive_as_they_were_announced(bus: &dyn Bus) {
-    let notices = Channel::Notices(PartitionId(rand::random()));
+    let notices = Channel::Notices(fresh_partition());
     let mut subscriber = Subscriber::connect(bus, 64, &[notices, Channel::Control]).await;
     let payload = Bytes::from(format!(r#"{{"only":"{}"}}"#, uuid::Uuid::new_v4()));
     for channel in [notices, Channel::Control] {
