@@ -5,6 +5,7 @@
 //! ends there too. It does not retry: the port's callers know what may be repeated.
 
 mod accounts;
+mod copy;
 mod members;
 mod page;
 mod projection;
@@ -13,6 +14,7 @@ mod rooms;
 mod roster;
 mod sessions;
 mod sql;
+mod stalled;
 mod timeline;
 mod upkeep;
 mod votes;
@@ -45,6 +47,8 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 /// How long the server waits for the next statement of a transaction. A process that hangs, or is gone without a word, holds its locks no longer than this;
 /// whoever takes over waits for them. Between two statements nothing is waited for, so that moments would do.
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(5);
+/// How long a batch waits for a lock. Whoever holds one for longer is gone or stands still.
+const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
 /// A machine that is gone is found out by what TCP asks it: after ten seconds, and not after two hours.
 const KEEPALIVES: &str = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 5";
 
@@ -138,8 +142,8 @@ impl PostgresStore {
         }
         within(OPEN_DEADLINE, check_schema(&options)).await?;
         Ok(Self {
-            calls: pool(options.clone(), config.call_connections_max, config.call_deadline),
-            batches: pool(options, config.batch_connections_max, config.batch_deadline),
+            calls: pool(options.clone(), config.call_connections_max, config.call_deadline, config.call_deadline),
+            batches: pool(options, config.batch_connections_max, config.batch_deadline, LOCK_WAIT_MAX),
             config,
         })
     }
@@ -194,10 +198,11 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(PgConnectOptions::from_str(url).map_err(OpenError::Url)?.application_name("parley").disable_statement_logging())
 }
 
-fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration) -> PgPool {
+fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration, lock_wait_max: Duration) -> PgPool {
     let settings = format!(
-        "set statement_timeout = {}; set idle_in_transaction_session_timeout = {}; {KEEPALIVES}",
+        "set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}; {KEEPALIVES}",
         deadline.as_millis(),
+        lock_wait_max.as_millis(),
         IDLE_IN_TRANSACTION_MAX.as_millis()
     );
     PgPoolOptions::new()

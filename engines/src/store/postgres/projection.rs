@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use parley_proto::{Cid, Cursor, LogId, MessageId, PartitionId, RoomId, UnixMillis, UserId};
 use uuid::Uuid;
 
-use super::{PostgresStore, next_of, sql, within};
+use super::{PostgresStore, next_of, sql, stalled, within};
 use crate::store::{
     Snapshot, StoreUnavailable,
     projection::{Batch, CommitError, Committed, DeadLetter, OutboxRow, Outcomes, PartitionState, Partitions, Phase, Projection, RecordHash},
@@ -87,6 +87,18 @@ impl Partitions for PostgresStore {
     }
 }
 
+impl PostgresStore {
+    async fn end_stalled_copies(&self) -> Result<(), sqlx::Error> {
+        let mut connection = self.statement().await?;
+        let ended = stalled::end_stalled_copies(&mut connection).await?;
+        connection.done().await?;
+        if ended > 0 {
+            tracing::warn!(ended, "persisters that stopped in the middle of a COPY were ended: they held what a batch needs");
+        }
+        Ok(())
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct StoredOutboxRow {
     id: Uuid,
@@ -107,7 +119,13 @@ impl Projection for PostgresStore {
     async fn commit(&self, batch: &Batch) -> Result<Committed, CommitError> {
         within(self.config.batch_deadline, async {
             let mut tx = self.write_batch().await.map_err(commit::error)?;
-            let Some(committed) = commit::write(&mut tx, batch).await.map_err(commit::error)? else {
+            let written = commit::write(&mut tx, batch).await;
+            if written.as_ref().is_err_and(commit::is_locked_out) {
+                drop(tx);
+                self.end_stalled_copies().await.map_err(commit::error)?;
+                return Err(StoreUnavailable("another holds what this batch needs".to_owned()).into());
+            }
+            let Some(committed) = written.map_err(commit::error)? else {
                 let next = next_of(&mut tx, batch.partition).await.map_err(commit::error)?;
                 tx.rollback().await.map_err(commit::error)?;
                 return Err(match next {

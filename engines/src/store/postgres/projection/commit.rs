@@ -1,10 +1,11 @@
-//! One batch in one transaction: compare-and-set first, then load what decides, plan, write. Statements take whole columns as arrays, never one row each.
+//! One batch in one transaction: compare-and-set first, then load what decides, plan, write. New messages come by COPY; statements take
+//! whole columns as arrays, never one row each.
 
 use parley_proto::{Body, MessageId, RoomId, UnixMillis, UserId};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::super::{roster, sql};
+use super::super::{copy::CopyRows, roster, sql, stalled::COPY_MESSAGES};
 use crate::store::{
     plan::{Known, Needs, NewRow, Plan, RoomMark, RowState, Tally, Target, Vote},
     projection::{Batch, CommitError, Committed},
@@ -26,6 +27,11 @@ pub(super) fn error(error: sqlx::Error) -> CommitError {
     }
 }
 
+/// Somebody else holds the partition's row, and has for [`LOCK_WAIT_MAX`](super::super::LOCK_WAIT_MAX).
+pub(super) fn is_locked_out(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
+}
+
 /// Writes the batch; the caller commits. `None`, and nothing written, if the partition's next is not the batch's `from`.
 pub(super) async fn write(tx: &mut PgConnection, batch: &Batch) -> Result<Option<Committed>, sqlx::Error> {
     if !move_next(tx, batch).await? {
@@ -35,7 +41,7 @@ pub(super) async fn write(tx: &mut PgConnection, batch: &Batch) -> Result<Option
     let known = load(tx, &needs).await?;
     let plan = Plan::new(batch, &needs, known);
     if !plan.rows.is_empty() {
-        insert_rows(tx, &plan.rows).await?;
+        copy_rows(tx, &plan.rows).await?;
     }
     if !plan.changed.is_empty() {
         change_rows(tx, &plan).await?;
@@ -225,35 +231,21 @@ impl<'a> StateColumns<'a> {
     }
 }
 
-/// Not by COPY, which is faster: while the server waits for a COPY's data it heeds none of its timeouts, and a persister that is cut off there would hold its
-/// locks for as long as its connection looks alive.
-async fn insert_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
-    let state = StateColumns::of(rows.iter().map(|row| row.state));
-    sqlx::query(
-        "insert into messages (room, position, id, seq, kind, sender, cid, base, sent_at, imported, rev, body, key_id, sealed, edited, deleted)
-         select *
-         from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::boolean[],
-                     $11::bigint[], $12::text[], $13::bigint[], $14::bytea[], $15::boolean[], $16::boolean[])",
-    )
-    .bind(rows.iter().map(|row| row.record.room.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| sql::int(row.position.0)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.seq.map(sql::int)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.record.kind.name()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.record.sender.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.record.cid.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| sql::int(row.record.base.0)).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.record.sent_at.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.record.imported).collect::<Vec<_>>())
-    .bind(state.rev)
-    .bind(state.body)
-    .bind(state.key_id)
-    .bind(state.sealed)
-    .bind(state.edited)
-    .bind(state.deleted)
-    .execute(tx)
-    .await?;
-    Ok(())
+/// By COPY, the fastest way in. While the server waits for a COPY's data it heeds none of its timeouts: whoever comes after a persister that is cut off there ends
+/// it ([`stalled`](super::super::stalled)).
+async fn copy_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
+    let mut copy = CopyRows::new();
+    for NewRow { record, id, position, seq, state } in rows {
+        let (body, key_id, sealed) = match state.body {
+            Some(Body::Plain(text)) => (Some(text), None, None),
+            Some(Body::A256Gcm { key_id, data }) => (None, Some(i64::from(*key_id)), Some(data)),
+            None => (None, None, None),
+        };
+        copy.row(16).uuid(record.room.0).int(sql::int(position.0)).uuid(id.0).int(seq.map(sql::int)).field(Some(record.kind.name())).uuid(record.sender.0);
+        copy.uuid(record.cid.0).int(sql::int(record.base.0)).int(record.sent_at.0).bool(record.imported).int(sql::int(state.rev.0));
+        copy.field(body).int(key_id).field(sealed).bool(state.edited).bool(state.deleted);
+    }
+    copy.send(tx, COPY_MESSAGES).await
 }
 
 async fn change_rows(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
