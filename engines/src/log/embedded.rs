@@ -229,11 +229,11 @@ impl Shared {
 
     /// The rows of [from, end) up to a hole, as far as `max` allows.
     async fn rows(&self, partition: PartitionId, from: Cursor, end: Cursor, max: ReadMax) -> Result<Vec<LogRecord>, sqlx::Error> {
-        let limit = i64::try_from(max.records.max(1)).unwrap_or(i64::MAX);
-        let mut rows = sqlx::query("SELECT key, bytes FROM records WHERE key >= ? AND key < ? ORDER BY key LIMIT ?")
+        // No LIMIT: positions are dense, and SQLite plans a statement anew each time that its limit is bound.
+        let end = end.min(Cursor(from.0.saturating_add(u64::try_from(max.records.max(1)).unwrap_or(u64::MAX))));
+        let mut rows = sqlx::query("SELECT key, bytes FROM records WHERE key >= ? AND key < ? ORDER BY key")
             .bind(key(partition, from))
             .bind(key(partition, end))
-            .bind(limit)
             .fetch(&self.readers);
         let mut records = Vec::new();
         let (mut expected, mut total) = (from, 0);

@@ -3,6 +3,8 @@
 //! One file per trait. Writes are serialised by a pool of one connection and begin with `BEGIN IMMEDIATE`, which stands for every row lock that
 //! the port asks for. What is read together is read in one transaction, so it is of one snapshot. Every call has a deadline; a call that is given
 //! up rolls back.
+//!
+//! Statements that run all the time end with `limit ? + 0`: SQLite plans a statement anew each time that a limit which is nothing but a parameter is bound.
 
 mod accounts;
 mod members;

@@ -132,7 +132,7 @@ impl Projection for SqliteStore {
         call(async {
             let mut tx = self.read().await?;
             let next = next_of(&mut tx, partition).await?;
-            let rows: Vec<StoredOutboxRow> = sqlx::query_as("select id, room, sender, body, created_at from outbox where partition = ? order by n limit ?")
+            let rows: Vec<StoredOutboxRow> = sqlx::query_as("select id, room, sender, body, created_at from outbox where partition = ? order by n limit ? + 0")
                 .bind(i64::from(partition.0))
                 .bind(i64::try_from(limit).unwrap_or(i64::MAX))
                 .fetch_all(&mut *tx)
@@ -144,13 +144,14 @@ impl Projection for SqliteStore {
 
     async fn dead_letters(&self, partition: PartitionId, from: Cursor, limit: usize) -> Result<Vec<DeadLetter>, StoreUnavailable> {
         call(async {
-            let rows: Vec<(i64, String, Vec<u8>, Option<i64>)> =
-                sqlx::query_as("select position, reason, bytes, redriven from dead_letters where partition = ? and position >= ? order by position limit ?")
-                    .bind(i64::from(partition.0))
-                    .bind(sql::int(from.0))
-                    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
-                    .fetch_all(&self.readers)
-                    .await?;
+            let rows: Vec<(i64, String, Vec<u8>, Option<i64>)> = sqlx::query_as(
+                "select position, reason, bytes, redriven from dead_letters where partition = ? and position >= ? order by position limit ? + 0",
+            )
+            .bind(i64::from(partition.0))
+            .bind(sql::int(from.0))
+            .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+            .fetch_all(&self.readers)
+            .await?;
             Ok(rows
                 .into_iter()
                 .map(|(position, reason, bytes, redriven)| DeadLetter {

@@ -87,11 +87,11 @@ impl Timeline for SqliteStore {
             let last_seq = last_seq(&mut tx, room).await?;
             let mut rows: Vec<MessageRow> = sqlx::query_as(
                 "select * from (
-                     select * from (select * from messages where room = ?1 and position >= ?2 order by position limit ?3)
+                     select * from (select * from messages where room = ?1 and position >= ?2 order by position limit ?3 + 0)
                      union all
-                     select * from (select * from messages where room = ?1 and rev > position and rev >= ?2 and position < ?2 order by rev limit ?3))
+                     select * from (select * from messages where room = ?1 and rev > position and rev >= ?2 and position < ?2 order by rev limit ?3 + 0))
                  order by rev
-                 limit ?3",
+                 limit ?3 + 0",
             )
             .bind(sql::blob(room.0))
             .bind(sql::int(from.0))
@@ -139,7 +139,7 @@ struct Slice {
 
 /// The nearest rows below the cursor.
 async fn before(tx: &mut SqliteConnection, room: RoomId, cursor: Cursor, limit: usize) -> Result<Slice, sqlx::Error> {
-    let mut rows: Vec<MessageRow> = sqlx::query_as("select * from messages where room = ? and position < ? order by position desc limit ?")
+    let mut rows: Vec<MessageRow> = sqlx::query_as("select * from messages where room = ? and position < ? order by position desc limit ? + 0")
         .bind(sql::blob(room.0))
         .bind(sql::int(cursor.0))
         .bind(fetch_limit(limit))
@@ -158,7 +158,7 @@ async fn before(tx: &mut SqliteConnection, room: RoomId, cursor: Cursor, limit: 
 
 /// The nearest rows at or above the cursor.
 async fn from(tx: &mut SqliteConnection, room: RoomId, cursor: Cursor, limit: usize) -> Result<Slice, sqlx::Error> {
-    let mut rows: Vec<MessageRow> = sqlx::query_as("select * from messages where room = ? and position >= ? order by position limit ?")
+    let mut rows: Vec<MessageRow> = sqlx::query_as("select * from messages where room = ? and position >= ? order by position limit ? + 0")
         .bind(sql::blob(room.0))
         .bind(sql::int(cursor.0))
         .bind(fetch_limit(limit))

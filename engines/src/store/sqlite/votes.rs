@@ -72,7 +72,7 @@ impl Votes for SqliteStore {
                 "select t.message, t.room, t.position, t.sum, t.count, t.tally_rev
                  from json_each(?1) j cross join tallies t on t.room = unhex(j.value) and t.tally_rev >= ?2
                  order by t.tally_rev
-                 limit ?3",
+                 limit ?3 + 0",
             )
             .bind(sql::id_list(query.rooms.iter().map(|room| room.0)))
             .bind(sql::int(query.from.0))
