@@ -13,7 +13,12 @@ mod token;
 mod unfinished;
 mod writer;
 
-use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{self, Poll},
+    time::Duration,
+};
 
 use futures::{FutureExt, SinkExt, StreamExt, stream::FuturesUnordered};
 use hyper_tungstenite::HyperWebsocketStream;
@@ -39,7 +44,7 @@ use crate::{
 use agenda::{Agenda, Due};
 pub(crate) use context::Shared;
 pub use context::{Caller, SocketLimits, Sockets};
-use departure::{Departure, Step};
+use departure::Step;
 use requests::{Requests, Signed};
 use unfinished::Unfinished;
 use writer::Writer;
@@ -56,7 +61,7 @@ pub mod fuzzing {
 /// Frames that are not understood before the socket is closed.
 const MISTAKES_MAX: usize = 3;
 /// Many sockets idle, so this is small: what clients send is.
-const READ_BUFFER: usize = 1024;
+const READ_BUFFER: usize = 512;
 /// Of pings, pongs and the close frame; see [`writer`] for the rest.
 const CONTROL_BUFFER: usize = 1024;
 /// Where frames come and go without a pause, what is due waits for so many of them.
@@ -103,19 +108,27 @@ impl Sockets {
     }
 
     /// Serves one socket until it ends.
-    pub async fn serve(self, mut stream: Socket, caller: Caller, received: Received) {
+    pub async fn serve(self, stream: Socket, caller: Caller, received: Received) {
         let _drained_with_us = self.shared.tasks.token();
+        // In boxes, here and below: a socket mostly waits, and has room for nothing but that.
+        let Some(mut connection) = Box::pin(self.enter(stream, caller, received)).await else { return };
+        let code = connection.run().await;
+        Box::pin(connection.leave(code)).await;
+    }
+
+    /// From the upgrade to the welcome; `None`: it was closed.
+    async fn enter(&self, mut stream: Socket, caller: Caller, received: Received) -> Option<Connection> {
         // Whoever is closed for what it sends is still sending.
         received.linger();
         let outbox = Outbox::new(self.shared.limits.outbox);
         let hello = tokio::time::timeout(self.shared.limits.hello_deadline, receive_hello(&mut stream));
         let (reference, resume) = match hello.await {
             Ok(Ok(hello)) => hello,
-            Ok(Err(code)) => return refuse(stream, code).await,
-            Err(_) => return refuse(stream, CloseCode::Policy).await,
+            Ok(Err(code)) => return refused(stream, code).await,
+            Err(_) => return refused(stream, CloseCode::Policy).await,
         };
         if self.shared.drain.is_cancelled() {
-            return refuse(stream, CloseCode::Drain).await;
+            return refused(stream, CloseCode::Drain).await;
         }
         let memberships = self.shared.store.memberships(caller.user).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "session.memberships");
@@ -127,12 +140,12 @@ impl Sockets {
         // Revocations reach the socket from here on; one that came since the upgrade is known by now.
         if self.shared.sessions.check(Access { user: caller.user, session: caller.session }, clock::now()).await.is_err() {
             self.shared.hub.close(socket).await;
-            return refuse(stream, CloseCode::SessionEnded).await;
+            return refused(stream, CloseCode::SessionEnded).await;
         }
         let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone(), told);
         let Some(user) = self.shared.profiles.of(&[caller.user]).await.pop() else {
             self.shared.hub.close(socket).await;
-            return refuse(stream, CloseCode::TryAgainLater).await;
+            return refused(stream, CloseCode::TryAgainLater).await;
         };
         let (outcome, rooms) = resume::accept(&signed, resume.as_ref());
         outbox.send(&ServerFrame::Welcome {
@@ -149,15 +162,13 @@ impl Sockets {
         if !rooms.is_empty() {
             self.shared.tasks.spawn(signed.clone().resume(rooms));
         }
-        let mut connection =
-            Connection { stream, writer: Writer::default(), outbox, signed, unfinished: Unfinished::new(received), mistakes: 0, is_heard: false };
-        let code = connection.run().await;
-        self.shared.hub.close(socket).await;
-        match code {
-            Some(code) => close(connection.stream, connection.writer, code).await,
-            None => metrics::socket_closed(CloseCode::Normal as u16),
-        }
+        Some(Connection { stream, writer: Writer::default(), outbox, signed, unfinished: Unfinished::new(received), mistakes: 0, is_heard: false })
     }
+}
+
+async fn refused(socket: Socket, code: CloseCode) -> Option<Connection> {
+    refuse(socket, code).await;
+    None
 }
 
 async fn receive_hello(stream: &mut Socket) -> Result<(parley_proto::wire::Ref, Option<parley_proto::wire::Resume>), CloseCode> {
@@ -219,10 +230,14 @@ impl Connection {
         loop {
             turn = turn.wrapping_add(1);
             let event = poll_fn(|context| {
+                let mut due = |context: &mut task::Context<'_>| match agenda.poll_next_unpin(context) {
+                    Poll::Ready(Some((due, agenda))) => Poll::Ready(Event::Due(due, agenda)),
+                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
+                };
                 if turn.is_multiple_of(TURNS_UNTIL_DUE)
-                    && let Poll::Ready(Some((due, agenda))) = agenda.poll_next_unpin(context)
+                    && let Poll::Ready(event) = due(context)
                 {
-                    return Poll::Ready(Event::Due(due, agenda));
+                    return Poll::Ready(event);
                 }
                 // What is queued goes first, and what came goes before it every other time.
                 for is_outbox in [!has_written, has_written] {
@@ -232,10 +247,7 @@ impl Connection {
                         return Poll::Ready(Event::Message(message));
                     }
                 }
-                match agenda.poll_next_unpin(context) {
-                    Poll::Ready(Some((due, agenda))) => Poll::Ready(Event::Due(due, agenda)),
-                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
-                }
+                due(context)
             });
             let event = event.await;
             has_written = matches!(event, Event::Outgoing(_));
@@ -244,14 +256,14 @@ impl Connection {
                 Event::Outgoing(Outgoing::Close(code)) => Err(Some(code)),
                 Event::Message(message) => match self.hear(message) {
                     Ok(Some(frame)) => {
-                        requests.take(frame).await;
+                        Box::pin(requests.take(frame)).await;
                         Ok(())
                     }
                     Ok(None) => Ok(()),
                     Err(end) => Err(end),
                 },
                 Event::Due(due, mut next) => {
-                    let done = self.due(due, &mut next).await;
+                    let done = Box::pin(self.due(due, &mut next)).await;
                     agenda.push(next.next());
                     done
                 }
@@ -262,12 +274,20 @@ impl Connection {
         }
     }
 
+    async fn leave(self, code: Option<CloseCode>) {
+        self.signed.shared.hub.close(self.signed.socket).await;
+        match code {
+            Some(code) => close(self.stream, self.writer, code).await,
+            None => metrics::socket_closed(CloseCode::Normal as u16),
+        }
+    }
+
     /// Writes what was taken from the outbox.
     async fn write(&mut self) -> Result<(), Option<CloseCode>> {
         // The kernel usually takes everything at once: a deadline is set up where it does not.
         let written = match self.writer.write(&mut self.stream).now_or_never() {
             Some(written) => written,
-            None => self.in_time(async |connection| connection.writer.write(&mut connection.stream).await).await?,
+            None => Box::pin(self.in_time(async |connection| connection.writer.write(&mut connection.stream).await)).await?,
         };
         written.map_err(|_| None)
     }
@@ -328,10 +348,7 @@ impl Connection {
                 self.signed.tell_cursors();
                 self.outbox.send(&ServerFrame::Drain { reconnect_after_ms: u64::try_from(slot.as_millis()).unwrap_or(u64::MAX) });
             }
-            Due::Departs(Step::Close) => {
-                agenda.departure = Departure::Left;
-                self.outbox.close(CloseCode::Drain);
-            }
+            Due::Departs(Step::Close) => self.outbox.close(CloseCode::Drain),
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use parley_proto::limits;
 use tokio::{
     sync::watch,
-    time::{Duration, Instant, Interval, MissedTickBehavior, interval_at, sleep_until},
+    time::{Duration, Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -24,10 +24,11 @@ pub(super) enum Due {
 }
 
 /// What is due when. One future holds it and is kept while frames come and go: to set up and take down all that it waits for costs more than a frame does.
+/// Every socket has one, so that it waits for the first of its times alone.
 #[derive(Debug)]
 pub(super) struct Agenda {
-    heartbeat: Interval,
-    look: Interval,
+    ping_at: Instant,
+    look_at: Instant,
     silent_at: Option<Instant>,
     verified: watch::Receiver<bool>,
     pub(super) departure: Departure,
@@ -35,7 +36,8 @@ pub(super) struct Agenda {
 
 impl Agenda {
     pub(super) fn new(verified: watch::Receiver<bool>, drain: CancellationToken) -> Self {
-        Self { heartbeat: every(limits::HEARTBEAT), look: every(CURSORS_LOOK), silent_at: None, verified, departure: Departure::Stays(drain) }
+        let now = Instant::now();
+        Self { ping_at: now + limits::HEARTBEAT, look_at: now + CURSORS_LOOK, silent_at: None, verified, departure: Departure::Stays(drain) }
     }
 
     /// A ping was written: whoever is there answers in time.
@@ -45,31 +47,29 @@ impl Agenda {
 
     /// Waits for the next thing, and gives itself back.
     pub(super) async fn next(mut self) -> (Due, Self) {
-        let silent_at = self.silent_at;
-        let silence = async {
-            match silent_at {
-                Some(at) => sleep_until(at).await,
-                None => std::future::pending().await,
-            }
-        };
+        let (at, due) = self.first();
         let due = tokio::select! {
-            _ = self.heartbeat.tick() => Due::Ping,
-            _ = self.look.tick() => Due::Look,
+            () = sleep_until(at) => due,
             Ok(()) = self.verified.changed() => Due::Verified(*self.verified.borrow_and_update()),
-            step = self.departure.step() => Due::Departs(step),
-            () = silence => {
-                self.silent_at = None;
-                Due::Silence
-            }
+            () = self.departure.announced() => Due::Departs(Step::Tell),
         };
+        // What was missed is not made up for.
+        match due {
+            Due::Ping => self.ping_at = Instant::now() + limits::HEARTBEAT,
+            Due::Look => self.look_at = Instant::now() + CURSORS_LOOK,
+            Due::Silence => self.silent_at = None,
+            Due::Departs(Step::Close) => self.departure = Departure::Left,
+            Due::Verified(_) | Due::Departs(Step::Tell) => {}
+        }
         (due, self)
     }
-}
 
-fn every(period: Duration) -> Interval {
-    let mut interval = interval_at(Instant::now() + period, period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    interval
+    /// The first of what is due at a time.
+    fn first(&self) -> (Instant, Due) {
+        let others = [(self.look_at, Due::Look)].into_iter();
+        let others = others.chain(self.silent_at.map(|at| (at, Due::Silence))).chain(self.departure.closes_at().map(|at| (at, Due::Departs(Step::Close))));
+        others.fold((self.ping_at, Due::Ping), |first, other| if other.0 < first.0 { other } else { first })
+    }
 }
 
 #[cfg(test)]
@@ -80,14 +80,14 @@ mod tests {
     async fn after_a_ping_silence_is_due_and_everything_else_goes_on_meanwhile() {
         let (verify, verified) = watch::channel(true);
         let mut agenda = Agenda::new(verified, CancellationToken::new());
-        agenda.heartbeat = every(Duration::from_millis(10));
+        agenda.ping_at = Instant::now() + Duration::from_millis(10);
         let mut came = Vec::new();
         while !came.contains(&Due::Silence) {
             let (due, mut next) = agenda.next().await;
             if due == Due::Ping {
                 next.expect_answer();
                 assert!(next.silent_at.is_some_and(|at| at > Instant::now() + limits::HEARTBEAT_GRACE / 2));
-                (next.silent_at, next.heartbeat) = (Some(Instant::now() + Duration::from_millis(20)), every(limits::HEARTBEAT));
+                next.silent_at = Some(Instant::now() + Duration::from_millis(20));
                 verify.send_replace(false);
             }
             came.push(due);

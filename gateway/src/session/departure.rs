@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// So many sockets a second come back: the other gateways sign in, resume and replay for each.
@@ -30,18 +30,19 @@ pub(super) enum Departure {
 }
 
 impl Departure {
-    /// Waits for the next step. Cancelling it changes nothing.
-    pub(super) async fn step(&self) -> Step {
+    /// Waits until the socket is to be told. Cancelling it changes nothing.
+    pub(super) async fn announced(&self) {
         match self {
-            Self::Stays(drain) => {
-                drain.cancelled().await;
-                Step::Tell
-            }
-            Self::Leaves(at) => {
-                sleep_until(*at).await;
-                Step::Close
-            }
-            Self::Left => std::future::pending().await,
+            Self::Stays(drain) => drain.cancelled().await,
+            Self::Leaves(_) | Self::Left => std::future::pending().await,
+        }
+    }
+
+    /// When the socket is to be closed, once it was told.
+    pub(super) fn closes_at(&self) -> Option<Instant> {
+        match self {
+            Self::Leaves(at) => Some(*at),
+            Self::Stays(_) | Self::Left => None,
         }
     }
 
@@ -63,13 +64,13 @@ mod tests {
     async fn a_socket_is_told_when_the_gateway_drains_and_closed_after_its_slot() {
         let drain = CancellationToken::new();
         let mut departure = Departure::Stays(drain.clone());
-        assert!(tokio::time::timeout(Duration::from_millis(20), departure.step()).await.is_err());
+        assert!(tokio::time::timeout(Duration::from_millis(20), departure.announced()).await.is_err());
+        assert_eq!(departure.closes_at(), None);
         drain.cancel();
-        assert_eq!(departure.step().await, Step::Tell);
-        let slot = departure.slot(10);
+        departure.announced().await;
         let told = Instant::now();
-        assert_eq!(departure.step().await, Step::Close);
-        assert!(told.elapsed() >= slot + GRACE);
+        let slot = departure.slot(10);
+        assert!(departure.closes_at().is_some_and(|at| at >= told + slot + GRACE));
     }
 
     #[test]
