@@ -3,6 +3,7 @@
 //! This task reads frames, hands requests on and writes the outbox; it knows nothing of rooms. Whatever takes time runs beside it.
 
 mod agenda;
+mod alarm;
 mod context;
 mod departure;
 mod doubt;
@@ -20,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use futures::{FutureExt, SinkExt, StreamExt, stream::FuturesUnordered};
+use futures::{FutureExt, SinkExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
 use parley_proto::{
     ErrorCode, WINDOW, limits,
@@ -42,6 +43,7 @@ use crate::{
     tokens::Access,
 };
 use agenda::{Agenda, Due};
+use alarm::Alarm;
 pub(crate) use context::Shared;
 pub use context::{Caller, SocketLimits, Sockets};
 use departure::Step;
@@ -223,19 +225,16 @@ impl Connection {
     /// Until the client goes (`None`) or is to be closed with a code.
     async fn run(&mut self) -> Option<CloseCode> {
         let mut requests = Requests::new(self.signed.clone());
-        // Polled only when it was woken.
-        let mut agenda = FuturesUnordered::new();
-        agenda.push(Agenda::new(self.signed.verified.clone(), self.signed.shared.drain.clone()).next());
+        let mut agenda = Agenda::new(self.signed.verified.clone(), self.signed.shared.drain.clone()).next().boxed();
+        let (mut heard, mut due) = (Alarm::new(), Alarm::new());
         let (mut turn, mut has_written) = (0_usize, false);
         loop {
             turn = turn.wrapping_add(1);
             let event = poll_fn(|context| {
-                let mut due = |context: &mut task::Context<'_>| match agenda.poll_next_unpin(context) {
-                    Poll::Ready(Some((due, agenda))) => Poll::Ready(Event::Due(due, agenda)),
-                    Poll::Ready(None) | Poll::Pending => Poll::Pending,
-                };
+                let mut look =
+                    |context: &task::Context<'_>| due.poll(context, |context| agenda.poll_unpin(context)).map(|(due, agenda)| Event::Due(due, agenda));
                 if turn.is_multiple_of(TURNS_UNTIL_DUE)
-                    && let Poll::Ready(event) = due(context)
+                    && let Poll::Ready(event) = look(context)
                 {
                     return Poll::Ready(event);
                 }
@@ -243,11 +242,11 @@ impl Connection {
                 for is_outbox in [!has_written, has_written] {
                     if is_outbox && let Poll::Ready(outgoing) = self.outbox.poll_take(context, &mut self.writer.frames) {
                         return Poll::Ready(Event::Outgoing(outgoing));
-                    } else if !is_outbox && let Poll::Ready(message) = self.stream.poll_next_unpin(context) {
+                    } else if !is_outbox && let Poll::Ready(message) = heard.poll(context, |context| self.stream.poll_next_unpin(context)) {
                         return Poll::Ready(Event::Message(message));
                     }
                 }
-                due(context)
+                look(context)
             });
             let event = event.await;
             has_written = matches!(event, Event::Outgoing(_));
@@ -264,7 +263,7 @@ impl Connection {
                 },
                 Event::Due(due, mut next) => {
                     let done = Box::pin(self.due(due, &mut next)).await;
-                    agenda.push(next.next());
+                    agenda = next.next().boxed();
                     done
                 }
             };

@@ -8,7 +8,7 @@ use std::{
 
 use futures::SinkExt;
 use hyper_tungstenite::HyperWebsocketStream;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio_tungstenite::tungstenite;
 
 use crate::frame::Frame;
@@ -42,10 +42,13 @@ impl Writer {
             self.is_library_waiting = false;
         }
         let stream = socket.get_mut();
-        while !self.frames.is_empty() {
-            let mut slices = [IoSlice::new(&[]); FRAMES_AT_ONCE];
-            let count = slices.iter_mut().zip(&self.frames).map(|(slice, frame)| *slice = IoSlice::new(frame.bytes())).count();
-            match stream.write_vectored(&slices[..count]).await? {
+        while let Some(first) = self.frames.front() {
+            // Mostly there is one.
+            let written = match self.frames.len() {
+                1 => stream.write(first.bytes()).await?,
+                _ => write_many(stream, &self.frames).await?,
+            };
+            match written {
                 0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
                 written => self.written(written),
             }
@@ -71,6 +74,12 @@ impl Writer {
             self.frames.pop_front();
         }
     }
+}
+
+async fn write_many(stream: &mut (impl AsyncWrite + Unpin), frames: &VecDeque<Frame>) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); FRAMES_AT_ONCE];
+    let count = slices.iter_mut().zip(frames).map(|(slice, frame)| *slice = IoSlice::new(frame.bytes())).count();
+    stream.write_vectored(&slices[..count]).await
 }
 
 #[cfg(test)]
