@@ -4,6 +4,7 @@
 //! an emptied or rolled-back bus are all harmless: what is published is a function of the log, and only from where the last publish ended.
 
 mod batch;
+mod pace;
 pub(crate) mod roles;
 
 use std::{sync::Arc, time::Duration};
@@ -21,6 +22,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::metrics;
 use batch::Pending;
+use pace::Pace;
 use roles::Role;
 
 /// With nothing to publish, an empty publish notices a bus that went back.
@@ -150,6 +152,7 @@ impl Relay {
         let mut fold = Fold::new(self.partition, next);
         let mut follower = self.log.follow(self.partition, next);
         let mut pending = Pending::new(next);
+        let mut pace = Pace::default();
         let mut outrun = 0;
         let mut watch = Standstill::new(next);
         loop {
@@ -157,7 +160,7 @@ impl Relay {
             if role == Role::Idle {
                 return Ended::RoleChanged;
             }
-            if let Err(ended) = self.fill(&mut *follower, &mut fold, &mut pending, role).await {
+            if let Err(ended) = self.fill(&mut *follower, &mut fold, &mut pending, role, &pace).await {
                 return ended;
             }
             if role == Role::Standby {
@@ -175,6 +178,7 @@ impl Relay {
                     outrun = 0;
                     pending.published(to);
                     watch = Standstill::new(to);
+                    pace.published(to.since(from), Instant::now());
                     metrics::relay_published(to.since(from));
                 }
                 Published::Unseeded => return Ended::Unseeded,
@@ -200,8 +204,8 @@ impl Relay {
         }
     }
 
-    /// Reads on if there is room, but not for longer than an idle look may wait.
-    async fn fill(&self, follower: &mut dyn LogFollower, fold: &mut Fold, pending: &mut Pending, role: Role) -> Result<(), Ended> {
+    /// Reads on if there is room, but not for longer than an idle look may wait. Where much is said, it lets more come before that is published.
+    async fn fill(&self, follower: &mut dyn LogFollower, fold: &mut Fold, pending: &mut Pending, role: Role, pace: &Pace) -> Result<(), Ended> {
         if pending.len() >= PENDING_MAX {
             if role == Role::Standby {
                 tokio::time::sleep(STANDBY_LOOK).await;
@@ -213,17 +217,27 @@ impl Relay {
             (_, 0) => IDLE_LOOK,
             _ => return Ok(()),
         };
-        match tokio::time::timeout(wait, follower.next(ReadMax::default())).await {
-            Err(_) => Ok(()),
-            Ok(Err(error)) => Err(Ended::Log(error)),
-            Ok(Ok(records)) => {
-                for record in &records {
-                    let verdict = judge(fold, &*self.log, self.partition, record).await?;
-                    pending.push(record.position, &verdict);
-                }
-                Ok(())
-            }
+        let came = self.read(follower, fold, pending, Instant::now() + wait).await?;
+        if !came || role != Role::Primary || !pace.lingers(Instant::now()) {
+            return Ok(());
         }
+        let until = Instant::now() + pace::LINGER;
+        while pending.len() < PENDING_MAX && self.read(follower, fold, pending, until).await? {}
+        Ok(())
+    }
+
+    /// Whether something came in time.
+    async fn read(&self, follower: &mut dyn LogFollower, fold: &mut Fold, pending: &mut Pending, until: Instant) -> Result<bool, Ended> {
+        let records = match tokio::time::timeout_at(until, follower.next(ReadMax::default())).await {
+            Err(_) => return Ok(false),
+            Ok(Err(error)) => return Err(Ended::Log(error)),
+            Ok(Ok(records)) => records,
+        };
+        for record in &records {
+            let verdict = judge(fold, &*self.log, self.partition, record).await?;
+            pending.push(record.position, &verdict);
+        }
+        Ok(true)
     }
 
     /// Whether a standby has to publish: the bus' `next` is below what it has read and has not moved for a while.

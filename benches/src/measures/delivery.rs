@@ -148,7 +148,8 @@ impl Side {
         let expected = sent * self.crowd.len() as u64;
         ensure!(deliveries > 0, "nothing arrived: {:?}", self.crowd.arrived);
         if deliveries != expected {
-            return Ok(Err(format!("{deliveries} deliveries instead of {expected}")));
+            let refused = self.crowd.arrived.refusals - before.refusals;
+            return Ok(Err(format!("{deliveries} deliveries instead of {expected}; {refused} of {sent} sends were refused")));
         }
         if busy > LOAD_BUSY_MAX {
             return Ok(Err(format!("the load was {:.0} % busy", busy * 100.0)));
