@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod backlog;
+mod bare;
 mod bodies;
 mod broadcaster;
 mod child;
@@ -25,8 +26,10 @@ mod machine;
 mod measures;
 mod people;
 mod report;
+mod republisher;
 mod rows;
 mod stats;
+mod talk;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
@@ -51,12 +54,16 @@ enum Command {
     /// The limit of delivery, as a process of its own.
     #[command(hide = true)]
     Broadcaster,
+    /// The limit of rooms, as a process of its own.
+    #[command(hide = true)]
+    Republisher { redis: String },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Run { only, small } => run(&only, if small { Scale::Small } else { Scale::Full }),
         Command::Broadcaster => broadcaster::serve(),
+        Command::Republisher { redis } => republisher::serve(&redis),
     }
 }
 

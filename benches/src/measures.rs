@@ -10,8 +10,12 @@ mod ack;
 mod counts;
 mod delivery;
 mod idle;
+mod path;
 mod persist;
+mod producer;
+mod publish;
 mod reach;
+mod rooms;
 mod votes;
 
 /// A measure: its name for `ONLY=`, its title, and how it is run.
@@ -57,5 +61,9 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "votes", title: "Persisted votes a second, nine of ten on what was voted on before", run: votes::run },
     Measure { name: "ack", title: "Send to ack, beside a bare producer", run: ack::run },
     Measure { name: "reach", title: "Send to the last of 1 000 members, and with some of them stalled", run: reach::run },
+    Measure { name: "rooms", title: "CPU per delivery in rooms of 10 and of 100, beside bare PUBLISH", run: rooms::run },
+    Measure { name: "path", title: "CPU per delivery of the whole path with NGINX, one room of 1 000 members", run: path::run },
+    Measure { name: "producer", title: "CPU of the producer for each message, beside a bare producer", run: producer::run },
+    Measure { name: "publish", title: "CPU of Redis for each publish, beside plain PUBLISH", run: publish::run },
     Measure { name: "idle", title: "Sockets that do nothing: 9 000 in two rooms", run: idle::run },
 ];
