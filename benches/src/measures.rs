@@ -9,6 +9,7 @@ use crate::report::Measured;
 mod ack;
 mod counts;
 mod delivery;
+mod growth;
 mod idle;
 mod path;
 mod persist;
@@ -33,6 +34,8 @@ pub(crate) struct Context {
     /// For their data; it is gone with the run.
     pub(crate) folder: PathBuf,
     pub(crate) scale: Scale,
+    /// Rows of the large history, at full scale.
+    pub(crate) history: usize,
 }
 
 /// How large everything is.
@@ -65,5 +68,9 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "path", title: "CPU per delivery of the whole path with NGINX, one room of 1 000 members", run: path::run },
     Measure { name: "producer", title: "CPU of the producer for each message, beside a bare producer", run: producer::run },
     Measure { name: "publish", title: "CPU of Redis for each publish, beside plain PUBLISH", run: publish::run },
+    Measure { name: "growth-rooms", title: "From one room to 100 000: CPU per delivery and memory, beside the limit's own growth", run: growth::rooms::run },
+    Measure { name: "growth-members", title: "From 10 members to 9 500: CPU per delivery", run: growth::members::run },
+    Measure { name: "growth-history", title: "From 10 000 stored rows upwards: adding rows, and reading pages", run: growth::history::run },
+    Measure { name: "growth-backlog", title: "From no backlog to 1 000 000 records: send to ack while it is drained", run: growth::backlog::run },
     Measure { name: "idle", title: "Sockets that do nothing: 9 000 in two rooms", run: idle::run },
 ];
