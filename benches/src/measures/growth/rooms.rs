@@ -17,13 +17,13 @@ use uuid::Uuid;
 
 use crate::{
     bare::PARTITIONS,
-    child::Child,
     cpu,
     crowd::{Crowd, Entrance},
     deployment::Deployment,
     measures::Context,
     people::Plan,
     report::{Aim, Measured, Rows},
+    republisher::Republisher,
     talk::Talk,
 };
 
@@ -115,14 +115,14 @@ impl Hall {
         let (rounds, time) = (context.scale.of(5, 2), Duration::from_secs(context.scale.of(8, 2)));
         context.runtime.block_on(self.deployment.gateway.service.restart())?;
         self.deployment.serve(apart)?;
-        let limit = Child::republisher(&self.deployment.cluster.redis().url())?;
+        let limit = Republisher::start(context, apart, &context.folder.join(format!("growth-rooms-limit-{watched:?}")))?;
         let (mut ours, mut its) = (self.enter(watched)?, self.enter_limit(&limit, watched)?);
         ours.warm(PER_SECOND / 5, &mut its.crowd)?;
         its.crowd.say(0, &format!("set:{}", ours.frame()?))?;
         its.warm(PER_SECOND / 5, &mut ours.crowd)?;
         let mut grown = Grown::default();
         grown.our_bytes = cpu::private_memory(self.deployment.gateway_pid()?)? as f64;
-        grown.its_bytes = cpu::private_memory(limit.pid())? as f64;
+        grown.its_bytes = cpu::private_memory(limit.server.pid())? as f64;
         for _ in 0..rounds {
             match (its.round(PER_SECOND, time, &mut ours.crowd)?, ours.round(PER_SECOND, time, &mut its.crowd)?) {
                 (Ok(limit), Ok(ours)) => {
@@ -156,10 +156,10 @@ impl Hall {
         Talk::ours(crowd, vec![self.deployment.gateway_pid()?, self.deployment.redis_pid()?], rooms.collect())
     }
 
-    fn enter_limit(&self, limit: &Child, watched: Watched) -> anyhow::Result<Talk> {
+    fn enter_limit(&self, limit: &Republisher, watched: Watched) -> anyhow::Result<Talk> {
         let spoken = self.spoken(watched);
         let mut crowd = Crowd::new()?;
-        crowd.enter(limit.addr, &vec![Entrance { token: None, rooms: Vec::new() }; self.quiet.len()])?;
+        crowd.enter(limit.server.addr, &vec![Entrance { token: None, rooms: Vec::new() }; self.quiet.len()])?;
         for number in 0..self.quiet.len() {
             let room = number / MEMBERS;
             let mut names: Vec<_> = (room < spoken).then(|| room.to_string()).into_iter().collect();
@@ -171,6 +171,6 @@ impl Hall {
             }
         }
         let rooms = (0..spoken).map(|number| number * MEMBERS..(number + 1) * MEMBERS).collect();
-        Ok(Talk::limit(crowd, vec![limit.pid(), self.deployment.redis_pid()?], rooms, |room| format!("say:{room}")))
+        Ok(Talk::limit(crowd, limit.pids()?, rooms, |room| format!("say:{room}")))
     }
 }
