@@ -106,10 +106,10 @@ test-browser: web/node_modules/.package-lock.json ## The tests in a real Chromiu
 	@scripts/test browser
 
 .PHONY: bench
-bench: ## The product beside what the machine could do at best, into docs/benchmarks.md; ONLY=delivery,persist for some, SMALL=1 to see that it works
+bench: ## The product beside what the machine could do at best, into docs/benchmarks.md; ONLY=delivery,persist for some, SMALL=1 to see that it works, HISTORY=10000000 for more rows
 	@scripts/doctor run
 	cargo build --profile bench --workspace --bin parley --bin bench
-	$(BENCH) run $(if $(ONLY),--only $(ONLY)) $(if $(SMALL),--small)
+	$(BENCH) run $(if $(ONLY),--only $(ONLY)) $(if $(SMALL),--small) $(if $(HISTORY),--history $(HISTORY))
 
 .PHONY: screenshots
 screenshots: build ## Every screen in both themes, wide and narrow, to web/screenshots/

@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use crate::crowd::frames;
 
 const LISTENER: Token = Token(usize::MAX);
-const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AA==\r\n\r\n";
+/// To the upgrade; nobody looks at the rest of it.
+pub(crate) const ANSWER: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: AA==\r\n\r\n";
 /// Messages that one write may carry.
 const BATCH_MAX: usize = 64;
 

@@ -35,6 +35,12 @@ impl Child {
         Self::start(Command::new("taskset").args(["-c", cpu::SERVERS]).arg(this).arg("broadcaster"), "")
     }
 
+    /// The limit of rooms, likewise.
+    pub(crate) fn republisher(redis: &str) -> anyhow::Result<Self> {
+        let this = std::env::current_exe()?;
+        Self::start(Command::new("taskset").args(["-c", cpu::SERVERS]).arg(this).args(["republisher", redis]), "")
+    }
+
     /// The product with everything in one process, on the data in `folder`.
     pub(crate) fn parley(folder: &Path, env: &[(&str, String)], under: &Under) -> anyhow::Result<Self> {
         let mut command = Command::new("taskset");

@@ -3,7 +3,7 @@
 use std::{fs, process::Command, time::Duration};
 
 use anyhow::{Context, ensure};
-use parley_cluster::process::tree;
+use parley_cluster::{Service, process::tree};
 
 /// `CLK_TCK` on Linux, for programs.
 const TICK: Duration = Duration::from_millis(10);
@@ -18,15 +18,24 @@ pub(crate) struct Apart;
 
 impl Apart {
     pub(crate) fn new() -> anyhow::Result<Self> {
-        pin(LOAD)?;
+        pin(LOAD, std::process::id())?;
         Ok(Self)
+    }
+
+    /// A server that runs already, and everything that it started, goes to the servers' processor.
+    pub(crate) fn serve(&self, server: &Service) -> anyhow::Result<()> {
+        let pid = server.pid().with_context(|| format!("{} is gone", server.name()))?;
+        pin(SERVERS, pid)?;
+        // Of the others, one may end at this moment.
+        tree(pid).into_iter().skip(1).for_each(|child| drop(pin(SERVERS, child)));
+        Ok(())
     }
 }
 
 impl Drop for Apart {
     fn drop(&mut self) {
         let all = format!("0-{}", num_processors().saturating_sub(1));
-        if let Err(error) = pin(&all) {
+        if let Err(error) = pin(&all, std::process::id()) {
             eprintln!("{error:#}");
         }
     }
@@ -36,9 +45,10 @@ fn num_processors() -> usize {
     fs::read_to_string("/proc/cpuinfo").unwrap_or_default().lines().filter(|line| line.starts_with("processor")).count()
 }
 
-fn pin(processors: &str) -> anyhow::Result<()> {
+/// All threads of the process that there are, and what they start.
+fn pin(processors: &str, pid: u32) -> anyhow::Result<()> {
     let mut command = Command::new("taskset");
-    command.args(["-a", "-p", "-c", processors, &std::process::id().to_string()]);
+    command.args(["-a", "-p", "-c", processors, &pid.to_string()]);
     let output = command.output().context("taskset")?;
     ensure!(output.status.success(), "taskset: {}", String::from_utf8_lossy(&output.stderr));
     Ok(())

@@ -21,7 +21,7 @@ pub(crate) const WAVE: usize = 100;
 /// For a wave to be in.
 const ENTRANCE_DEADLINE: Duration = Duration::from_secs(60);
 /// What every body of a benchmark's messages begins with; so each delivery is seen without reading JSON.
-const MARK: &str = "\"body\":\"~";
+pub(crate) const MARK: &str = "\"body\":\"~";
 const READ_BYTES: usize = 256 * 1024;
 
 /// One socket to be.

@@ -12,6 +12,7 @@ use parley_engines::store::postgres::{PostgresConfig, PostgresStore};
 
 use crate::{
     child,
+    cpu::Apart,
     people::{People, Plan},
 };
 
@@ -19,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Deployment {
     pub(crate) gateway: Gateway,
-    _persister: Persister,
+    pub(crate) persister: Persister,
     pub(crate) people: People,
     pub(crate) cluster: Cluster,
 }
@@ -42,6 +43,19 @@ impl Deployment {
         persister.service.wait_ready().await?;
         gateway.service.wait_ready().await?;
         ensure!(gateway.service.pid().is_some(), "the gateway is gone");
-        Ok(Self { gateway, _persister: persister, people, cluster })
+        Ok(Self { gateway, persister, people, cluster })
+    }
+    /// Every process of it goes to the servers' processor.
+    pub(crate) fn serve(&self, apart: &Apart) -> anyhow::Result<()> {
+        let services = self.cluster.services().into_iter().chain([&self.persister.service, &self.gateway.service]);
+        services.into_iter().try_for_each(|service| apart.serve(service))
+    }
+
+    pub(crate) fn gateway_pid(&self) -> anyhow::Result<u32> {
+        self.gateway.service.pid().context("the gateway is gone")
+    }
+
+    pub(crate) fn redis_pid(&self) -> anyhow::Result<u32> {
+        self.cluster.redis().service().pid().context("Redis is gone")
     }
 }

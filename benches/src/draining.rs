@@ -9,6 +9,7 @@ use parley_cluster::{
     product::{Persister, Product},
 };
 use parley_engines::log::kafka::{KafkaConfig, KafkaLog};
+use parley_proto::RoomId;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 
@@ -66,6 +67,11 @@ impl Place {
         Ok(KafkaLog::open(self.log.clone()).await?)
     }
 
+    /// As `PARLEY_STORE_URL` has it.
+    pub(crate) fn url(&self) -> &str {
+        &self.database
+    }
+
     fn persister(&self) -> anyhow::Result<Persister> {
         Ok(self.product.persister(&self.folder, "persister", PortLease::free()?)?)
     }
@@ -98,6 +104,33 @@ impl Place {
         let truncate = format!("truncate {tables}, partitions");
         for statement in [&*truncate, "insert into partitions select * from opened", "vacuum partitions", "checkpoint"] {
             sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+        }
+        Ok(())
+    }
+
+    /// As it was at the last [`Place::persist`], with the rows that were there: what was drained since is taken out of this room.
+    pub(crate) async fn take_back(&self, rooms: &[RoomId]) -> anyhow::Result<()> {
+        let mut connection = self.connect().await?;
+        for room in rooms {
+            sqlx::query("delete from messages where room = $1 and position >= (select next from opened where partition = $2)")
+                .bind(room.0)
+                .bind(i32::from(room.partition().0))
+                .execute(&mut connection)
+                .await?;
+        }
+        let restore = "update room_positions r set last_seq = m.seq, last_position = m.position, last_sent_at = m.sent_at
+             from (select distinct on (room) room, seq, position, sent_at from messages order by room, position desc) m where m.room = r.room";
+        for statement in [restore, "truncate partitions", "insert into partitions select * from opened"] {
+            sqlx::query(statement).execute(&mut connection).await?;
+        }
+        self.settle().await
+    }
+
+    /// Nothing is left to be written later, or by somebody else meanwhile.
+    pub(crate) async fn settle(&self) -> anyhow::Result<()> {
+        let mut connection = self.connect().await?;
+        for statement in ["vacuum analyze messages", "vacuum room_positions", "vacuum partitions", "checkpoint"] {
+            sqlx::query(statement).execute(&mut connection).await?;
         }
         Ok(())
     }

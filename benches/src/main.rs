@@ -14,6 +14,7 @@ use crate::{
 };
 
 mod backlog;
+mod bare;
 mod bodies;
 mod broadcaster;
 mod child;
@@ -25,8 +26,10 @@ mod machine;
 mod measures;
 mod people;
 mod report;
+mod republisher;
 mod rows;
 mod stats;
+mod talk;
 
 const DOCS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs");
 
@@ -47,25 +50,32 @@ enum Command {
         /// Small and short, and nothing is written: whether the benchmark works.
         #[arg(long)]
         small: bool,
+        /// Rows of the large history of `growth-history`. Ten millions take long, and room for them in Kafka and in Postgres.
+        #[arg(long, default_value_t = 1_000_000)]
+        history: usize,
     },
     /// The limit of delivery, as a process of its own.
     #[command(hide = true)]
     Broadcaster,
+    /// The limit of rooms, as a process of its own.
+    #[command(hide = true)]
+    Republisher { redis: String },
 }
 
 fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
-        Command::Run { only, small } => run(&only, if small { Scale::Small } else { Scale::Full }),
+        Command::Run { only, small, history } => run(&only, if small { Scale::Small } else { Scale::Full }, history),
         Command::Broadcaster => broadcaster::serve(),
+        Command::Republisher { redis } => republisher::serve(&redis),
     }
 }
 
-fn run(only: &[String], scale: Scale) -> anyhow::Result<()> {
+fn run(only: &[String], scale: Scale, history: usize) -> anyhow::Result<()> {
     let unknown: Vec<_> = only.iter().filter(|name| ALL.iter().all(|measure| measure.name != *name)).collect();
     ensure!(unknown.is_empty(), "no such measure: {unknown:?}; there are {}", ALL.iter().map(|measure| measure.name).collect::<Vec<_>>().join(", "));
     let folder = tempfile::Builder::new().prefix("parley-bench-").tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let context = Context { runtime, folder: folder.path().to_owned(), scale };
+    let context = Context { runtime, folder: folder.path().to_owned(), scale, history };
     let mut failed = Vec::new();
     for measure in ALL.iter().filter(|measure| only.is_empty() || only.iter().any(|name| name == measure.name)) {
         println!("{} ({})", measure.title, measure.name);

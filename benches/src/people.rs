@@ -78,6 +78,11 @@ impl People {
         Ok(people)
     }
 
+    /// In their order.
+    pub(crate) fn users(&self) -> impl Iterator<Item = UserId> {
+        self.sessions.iter().map(|access| access.user)
+    }
+
     /// A fresh access token for each of them.
     pub(crate) fn tokens(&self) -> anyhow::Result<Vec<String>> {
         let tokens = Tokens::new(&TokenKey::new(&self.key)?, None, ACCESS_LIFETIME_MAX);

@@ -42,6 +42,7 @@ impl Aim {
             Self::AtMost(first, second) => (value <= first, value <= second),
         };
         match (first, second) {
+            (_, true) if self.is_one() => "yes",
             (_, true) => "both",
             (true, false) => "the first",
             (false, false) => "**falls short**",
@@ -50,9 +51,17 @@ impl Aim {
 
     fn text(self) -> String {
         match self {
+            Self::AtLeast(aim, _) if self.is_one() => format!("≥ {aim}"),
+            Self::AtMost(aim, _) if self.is_one() => format!("≤ {aim}"),
             Self::AtLeast(first, second) => format!("≥ {first}, then {second}"),
             Self::AtMost(first, second) => format!("≤ {first}, then {second}"),
         }
+    }
+
+    /// Nothing more is hoped for than what is promised.
+    fn is_one(self) -> bool {
+        let (Self::AtLeast(first, second) | Self::AtMost(first, second)) = self;
+        first == second
     }
 }
 
@@ -190,5 +199,7 @@ mod tests {
     fn a_figure_may_reach_one_aim_or_both() {
         let aim = Aim::AtMost(1.5, 1.15);
         assert_eq!([1.6, 1.4, 1.1].map(|value| aim.verdict(value)), ["**falls short**", "the first", "both"]);
+        let aim = Aim::AtLeast(0.7, 0.7);
+        assert_eq!((aim.text().as_str(), aim.verdict(0.7), aim.verdict(0.6)), ("≥ 0.7", "yes", "**falls short**"));
     }
 }

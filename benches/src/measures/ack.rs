@@ -2,23 +2,17 @@
 //! records, the same linger and the same partitions, from the call to the delivery report.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use anyhow::ensure;
-use parley_engines::log::kafka::KafkaConfig;
-use parley_gateway::clock;
-use parley_proto::{Body, Cid, Kind, PartitionId, Record, RoomId, UserId, codec};
-use rdkafka::{
-    ClientConfig, ClientContext,
-    producer::{BaseRecord, DeliveryResult, Producer, ProducerContext, ThreadedProducer},
-};
+use parley_proto::RoomId;
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::Context;
 use crate::{
+    bare::{self, Bare, PARTITIONS, Told},
     bodies,
     crowd::{Crowd, Entrance},
     deployment::Deployment,
@@ -27,15 +21,14 @@ use crate::{
     stats::quantile,
 };
 
-const PARTITIONS: u16 = 16;
 const RATES: [u64; 3] = [200, 1_000, 5_000];
 /// After the last send.
 const SETTLE: Duration = Duration::from_secs(2);
 
 /// One round's times, in microseconds.
-struct Times {
-    p50: f64,
-    p99: f64,
+pub(super) struct Times {
+    pub(super) p50: f64,
+    pub(super) p99: f64,
 }
 
 pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
@@ -47,16 +40,16 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
     let entrances: Vec<_> = deployment.people.tokens()?.into_iter().map(|token| Entrance { token: Some(token), rooms: Vec::new() }).collect();
     let mut crowd = Crowd::new()?;
     crowd.enter(deployment.gateway.addr, &entrances)?;
-    let bare = Bare::new(&deployment.cluster.log_url().replace("parley.events.v1", "bare"), &bodies)?;
-    context.runtime.block_on(bare.make_topic())?;
+    let topic = context.runtime.block_on(bare::make_topic(&deployment.cluster.kafka().url("bare")))?;
+    let bare = Bare::new(&topic, &bodies, Reports::default())?;
     let mut rows = Rows::default();
     let time = Duration::from_secs(context.scale.of(6, 1));
     ours(&mut crowd, &deployment.people.rooms, &bodies, 100, time)?;
-    bare.round(100, time)?;
+    bare_round(&bare, 100, time)?;
     for rate in RATES.into_iter().take(context.scale.of(3, 1)) {
         let (mut us, mut limits) = (Vec::new(), Vec::new());
         for _ in 0..context.scale.of(7, 2) {
-            limits.push(bare.round(rate, time)?);
+            limits.push(bare_round(&bare, rate, time)?);
             us.push(ours(&mut crowd, &deployment.people.rooms, &bodies, rate, time)?);
         }
         let ratio = |pick: fn(&Times) -> f64| us.iter().zip(&limits).map(|(ours, limit)| pick(ours) / pick(limit)).collect::<Vec<_>>();
@@ -81,7 +74,8 @@ fn gap(rate: u64) -> Duration {
     Duration::from_nanos(1_000_000_000 / rate)
 }
 
-fn ours(crowd: &mut Crowd, rooms: &[RoomId], bodies: &[String], rate: u64, time: Duration) -> anyhow::Result<Times> {
+/// What acks take on these sockets, which speak in turn, in these rooms.
+pub(super) fn ours(crowd: &mut Crowd, rooms: &[RoomId], bodies: &[String], rate: u64, time: Duration) -> anyhow::Result<Times> {
     let count = (time.as_secs_f64() * rate as f64) as usize;
     let before = crowd.arrived;
     let since = crowd.watch();
@@ -99,70 +93,26 @@ fn ours(crowd: &mut Crowd, rooms: &[RoomId], bodies: &[String], rate: u64, time:
     Ok(Times::of(acks.iter().map(|(number, at)| at.saturating_sub(sent[*number as usize]) as f64).collect()))
 }
 
-/// A producer and nothing else.
-struct Bare {
-    config: KafkaConfig,
-    producer: ThreadedProducer<Reports>,
-    reports: Arc<Mutex<Vec<(usize, Instant)>>>,
-    records: Vec<Vec<u8>>,
-}
+type Reports = Mutex<Vec<(usize, Instant)>>;
 
-struct Reports(Arc<Mutex<Vec<(usize, Instant)>>>);
-
-impl ClientContext for Reports {}
-
-impl ProducerContext for Reports {
-    type DeliveryOpaque = usize;
-
-    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
-        if result.is_ok() {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).push((number, Instant::now()));
-        }
+impl Told for Reports {
+    fn of(&self, number: usize) {
+        self.lock().unwrap_or_else(PoisonError::into_inner).push((number, Instant::now()));
     }
 }
 
-impl Bare {
-    fn new(url: &str, bodies: &[String]) -> anyhow::Result<Self> {
-        let config = KafkaConfig::from_url(url)?;
-        let reports = Arc::new(Mutex::new(Vec::new()));
-        let mut client = ClientConfig::new();
-        for (name, value) in [("enable.idempotence", "true"), ("acks", "all"), ("queue.buffering.max.ms", "1"), ("compression.codec", "lz4")] {
-            client.set(name, value);
-        }
-        client.set("bootstrap.servers", &config.hosts).set("socket.nagle.disable", "true");
-        let producer = client.create_with_context(Reports(Arc::clone(&reports)))?;
-        let records = bodies.iter().enumerate().map(|(number, body)| codec::encode(&message(number, body)).to_vec()).collect();
-        Ok(Self { config, producer, reports, records })
+fn bare_round(bare: &Bare<Reports>, rate: u64, time: Duration) -> anyhow::Result<Times> {
+    let count = (time.as_secs_f64() * rate as f64) as usize;
+    let since = Instant::now();
+    let mut sent = Vec::with_capacity(count);
+    for number in 0..count {
+        let due = since + gap(rate) * number as u32;
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        sent.push(Instant::now());
+        bare.send(number)?;
     }
-
-    async fn make_topic(&self) -> anyhow::Result<()> {
-        let plan = parley_engines::log::kafka::TopicPlan { partitions: PARTITIONS, replication: 1, min_insync_replicas: 1 };
-        parley_engines::log::kafka::KafkaLog::create_topic(&self.config, plan).await?;
-        Ok(())
-    }
-
-    fn round(&self, rate: u64, time: Duration) -> anyhow::Result<Times> {
-        let count = (time.as_secs_f64() * rate as f64) as usize;
-        let since = Instant::now();
-        let mut sent = Vec::with_capacity(count);
-        for number in 0..count {
-            let due = since + gap(rate) * number as u32;
-            std::thread::sleep(due.saturating_duration_since(Instant::now()));
-            sent.push(Instant::now());
-            let record = BaseRecord::<'_, [u8], [u8], usize>::with_opaque_to(&self.config.topic, number);
-            let record = record.partition((number % usize::from(PARTITIONS)) as i32).key(&[7; 16][..]).payload(&self.records[number % self.records.len()][..]);
-            if let Err((error, _)) = self.producer.send(record) {
-                return Err(error.into());
-            }
-        }
-        self.producer.flush(SETTLE)?;
-        let reports = std::mem::take(&mut *self.reports.lock().unwrap_or_else(PoisonError::into_inner));
-        ensure!(reports.len() == count, "{} of {count} records were reported", reports.len());
-        Ok(Times::of(reports.iter().map(|(number, at)| at.duration_since(sent[*number]).as_secs_f64() * 1e6).collect()))
-    }
-}
-
-fn message(number: usize, body: &str) -> Record {
-    let (room, sender) = (RoomId::new(PartitionId(0), [1; 16]), UserId(Uuid::from_u128(number as u128)));
-    Record { body: Body::Plain(format!("~{number}~ {body}")), sent_at: clock::now(), ..Record::bare(Kind::Message, room, sender, Cid(Uuid::new_v4())) }
+    bare.flush(SETTLE)?;
+    let reports = std::mem::take(&mut *bare.told.lock().unwrap_or_else(PoisonError::into_inner));
+    ensure!(reports.len() == count, "{} of {count} records were reported", reports.len());
+    Ok(Times::of(reports.iter().map(|(number, at)| at.duration_since(sent[*number]).as_secs_f64() * 1e6).collect()))
 }

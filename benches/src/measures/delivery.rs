@@ -16,12 +16,8 @@ use crate::{
     crowd::{self, Crowd, Entrance},
     people::{self, People, Plan},
     report::{Aim, Measured, Rows},
+    talk::{LOAD_BUSY_MAX, SETTLE},
 };
-
-/// Above it the load may have been what was slow.
-pub(super) const LOAD_BUSY_MAX: f64 = 0.85;
-/// After the last send: for everything to arrive.
-pub(super) const SETTLE: Duration = Duration::from_secs(1);
 
 /// How messages come.
 #[derive(Debug, Clone, Copy)]

@@ -3,10 +3,7 @@
 
 use std::time::Duration;
 
-use super::{
-    Context,
-    delivery::{LOAD_BUSY_MAX, SETTLE, Side},
-};
+use super::{Context, delivery::Side};
 use crate::{
     child::Under,
     cpu,
@@ -14,6 +11,7 @@ use crate::{
     people::{People, Plan},
     report::{Aim, Measured, Rows},
     stats::quantile,
+    talk::{LOAD_BUSY_MAX, SETTLE},
 };
 
 /// The search for the highest rate begins here and takes steps of a quarter.
