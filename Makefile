@@ -127,8 +127,8 @@ simulate: ## The product's code under SEEDS=1000 seeded schedules of faults, fro
 	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate many --seeds $(or $(SEEDS),1000) --first $(or $(FIRST),1)
 
 .PHONY: simulate-bugs
-simulate-bugs: ## The simulation proves itself: bugs put in on purpose, each until it is caught
-	@cargo build -q --workspace --bin simulate
+simulate-bugs: ## The simulation proves itself: bugs put in on purpose, also into the product, each until it is caught; ends with a table
+	@cargo build -q --workspace --bin simulate --features parley-simulation/planted-bugs
 	@$(or $(CARGO_TARGET_DIR),target)/debug/simulate bugs
 
 .PHONY: fuzz

@@ -8,7 +8,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use parley_proto::wire::{CloseCode, ServerFrame};
+use parley_proto::{
+    planted::{PlantedBug, planted},
+    wire::{CloseCode, ServerFrame},
+};
 use tokio::sync::Notify;
 
 use crate::{frame::Frame, metrics};
@@ -74,7 +77,11 @@ impl Outbox {
             return;
         }
         let limits = self.shared.limits;
-        if state.frames.len() >= limits.frames || (state.bytes + frame.bytes().len() > limits.bytes && !state.frames.is_empty()) {
+        let is_full = state.frames.len() >= limits.frames || (state.bytes + frame.bytes().len() > limits.bytes && !state.frames.is_empty());
+        if is_full && planted(PlantedBug::OutboxDropsMiddle) {
+            let middle = state.frames.len() / 2;
+            state.frames[middle] = frame;
+        } else if is_full {
             metrics::outbox_overflowed();
             state.close = Some(CloseCode::Slow);
             state.frames.clear();

@@ -16,7 +16,11 @@ use parley_engines::{
         folding::{FoldError, judge},
     },
 };
-use parley_proto::{Cursor, PartitionId, fold::Fold};
+use parley_proto::{
+    Cursor, PartitionId,
+    fold::Fold,
+    planted::{PlantedBug, planted},
+};
 use tokio::{sync::watch, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -162,6 +166,9 @@ impl Relay {
             }
             if let Err(ended) = self.fill(&mut *follower, &mut fold, &mut pending, role, &pace).await {
                 return ended;
+            }
+            if pending.len() == 0 && planted(PlantedBug::IdleRelaySilent) {
+                continue;
             }
             if role == Role::Standby {
                 match self.stands_still(&mut watch, &mut pending).await {

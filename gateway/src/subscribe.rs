@@ -11,6 +11,7 @@ use parley_proto::{
     Cursor, ErrorCode, RoomId,
     item::{Item, ItemKind},
     limits,
+    planted::{PlantedBug, planted},
     segment::Segment,
 };
 use std::sync::Arc;
@@ -132,14 +133,17 @@ impl Subscriber {
     /// What was missed since `cursor`; `resync_required` where that is too much, or the cursor is of another log.
     pub(crate) async fn missed(&self, room: RoomId, cursor: Cursor) -> Result<Missed, Refusal> {
         let (end, tail) = self.look(room).await;
-        if end.is_some_and(|end| cursor > end) {
+        if end.is_some_and(|end| cursor > end && !planted(PlantedBug::SubscribeWithoutEnd)) {
             return Err(Refusal::new(ErrorCode::ResyncRequired));
         }
         let (mut items, from, last_seq, tier) = match &tail {
             Tail::Frames { floor, .. } if *floor <= cursor => (Vec::new(), cursor, None, Tier::Tail),
             _ => match self.store.changes(room, cursor, limits::REPLAY).await {
                 Ok(snapshot) if snapshot.value.truncated => return Err(Refusal::new(ErrorCode::ResyncRequired)),
-                Ok(snapshot) => {
+                Ok(mut snapshot) => {
+                    if planted(PlantedBug::ResumeByPosition) {
+                        snapshot.value.items.retain(|item| item.position.at() >= cursor);
+                    }
                     let rows = snapshot.value.items.into_iter().map(|item| (item.rev.unwrap_or(item.position), item)).collect();
                     (rows, snapshot.next.max(cursor), Some(snapshot.value.last_seq), Tier::Store)
                 }
@@ -151,6 +155,10 @@ impl Subscriber {
         };
         let beyond = self.beyond(room, from, &tail, end).await?;
         items.extend(beyond.items);
+        if planted(PlantedBug::ResumeByTime) {
+            let last = self.store.rows(room, RowsAt::Before(cursor), 1).await?.value.items.pop();
+            items.retain(|(_, item)| last.as_ref().is_none_or(|last| item.sent_at >= last.sent_at));
+        }
         if items.len() > limits::REPLAY {
             return Err(Refusal::new(ErrorCode::ResyncRequired));
         }
@@ -159,6 +167,9 @@ impl Subscriber {
 
     /// The log's end by a request that begins now, and the room's tail, which mostly reaches it.
     async fn look(&self, room: RoomId) -> (Option<Cursor>, Tail) {
+        if planted(PlantedBug::SubscribeWithoutEnd) {
+            return (Some(Cursor::ZERO), self.reader.tail(room).await);
+        }
         let end = match tokio::time::timeout(END_PATIENCE, self.ends.fresh(room.partition())).await {
             Ok(Ok(end)) => Some(end),
             Ok(Err(error)) => {

@@ -9,8 +9,9 @@ use std::collections::{HashMap, VecDeque};
 use crate::{
     check::{CheckError, DeadReason, check},
     ids::{MessageId, PartitionId},
+    planted::{PlantedBug, planted},
     position::{Cursor, Position, WINDOW},
-    record::Record,
+    record::{Kind, Record},
 };
 
 /// What one record means.
@@ -86,7 +87,8 @@ impl Fold {
                 let id = record.id();
                 let earlier = self.latest.insert(id, position);
                 self.order.push_back((position, id));
-                if earlier.is_some_and(|earlier| earlier.at() >= record.floor) {
+                let counts = record.kind != Kind::Vote || !planted(PlantedBug::VotesWithoutIdentity);
+                if counts && earlier.is_some_and(|earlier| earlier.at() >= record.floor) {
                     Verdict::Duplicate(Box::new(record))
                 } else {
                     Verdict::First(Box::new(record))

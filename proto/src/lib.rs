@@ -13,6 +13,7 @@ pub mod ids;
 pub mod item;
 pub mod limits;
 pub mod notice;
+pub mod planted;
 pub mod position;
 pub mod record;
 pub mod segment;

@@ -85,6 +85,8 @@ pub(crate) struct Client {
     joins: Vec<(Instant, RoomId)>,
     /// They come back then.
     away_until: Option<Instant>,
+    /// Since then their session is over.
+    signed_out: Option<Instant>,
 }
 
 impl Client {
@@ -111,6 +113,7 @@ impl Client {
             posted: mpsc::unbounded_channel(),
             joins: Vec::new(),
             away_until: None,
+            signed_out: None,
             dice,
         };
         (client, watch_status)

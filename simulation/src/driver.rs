@@ -11,10 +11,10 @@ use std::{
     time::Duration,
 };
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use crate::{
-    sabotage::Sabotage,
+    bugs::{self, Bug},
     schedule::{Schedule, What},
 };
 
@@ -48,6 +48,9 @@ pub(crate) struct BugsArguments {
     /// Seeds until a bug counts as not caught.
     #[arg(long, default_value_t = 300)]
     seeds: u64,
+    /// Only those whose name contains this.
+    #[arg(long)]
+    only: Option<String>,
 }
 
 /// What became of a run.
@@ -136,31 +139,63 @@ pub(crate) fn many(arguments: &ManyArguments) -> anyhow::Result<ExitCode> {
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// Puts in one bug after the other and runs seeds until a promise is broken.
+/// Puts in one bug after the other and runs seeds until a promise is broken that is kept by the same run without the bug.
 pub(crate) fn bugs(arguments: &BugsArguments) -> anyhow::Result<ExitCode> {
-    let mut missed = 0;
-    for bug in Sabotage::value_variants() {
-        let name = bug.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
-        let mut caught = None;
-        for seed in 1..=arguments.seeds {
-            let mut command = Command::new(std::env::current_exe()?);
-            command.args(["run", "--seed", &seed.to_string(), "--sabotage", &name]);
-            let ended = ended(command, seed, &BTreeSet::new())?;
-            if !ended.clean {
-                caught = Some(ended.output.lines().find(|line| line.contains("BROKEN")).unwrap_or("it does not end").to_owned());
-                break;
-            }
+    let mut rows = Vec::new();
+    for bug in bugs::ALL.iter().filter(|bug| arguments.only.as_ref().is_none_or(|only| bug.name.contains(only))) {
+        let caught = caught(bug, arguments.seeds)?;
+        if let Some(Caught { line, seed }) = &caught {
+            println!("{} (seed {seed}): {line}", bug.name);
         }
-        missed += usize::from(caught.is_none());
-        println!("{name:<26} {}", caught.unwrap_or_else(|| format!("NOT CAUGHT in {} seeds", arguments.seeds)));
+        rows.push((bug.name, caught));
     }
+    println!("\n| bug | broken | seed |\n|---|---|---|");
+    for (name, caught) in &rows {
+        match caught {
+            Some(Caught { line, seed }) => println!("| {name} | {} | {seed} |", promise(line)),
+            None => println!("| {name} | NOT CAUGHT | in {} seeds |", arguments.seeds),
+        }
+    }
+    let missed = rows.iter().filter(|(_, caught)| caught.is_none()).count();
+    println!("\n{} bugs caught, {missed} not", rows.len() - missed);
     Ok(if missed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+struct Caught {
+    line: String,
+    seed: u64,
+}
+
+fn caught(bug: &Bug, seeds: u64) -> anyhow::Result<Option<Caught>> {
+    let said = |seed: u64, control: bool| -> anyhow::Result<Option<String>> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["run", "--seed", &seed.to_string(), "--bug", bug.name]).args(control.then_some("--control"));
+        let ended = ended(command, seed, &BTreeSet::new())?;
+        let verdict = |line: &&str| line.starts_with("seed ") && (line.contains(bug.exposure.says) || line.contains("PANIC") || line.contains("HANGS"));
+        if ended.output.is_empty() {
+            anyhow::bail!("this build can't run {:?}: build with --features parley-simulation/planted-bugs", bug.name);
+        }
+        Ok(ended.output.lines().filter(|_| !ended.clean).find(verdict).map(str::to_owned))
+    };
+    for seed in 1..=seeds {
+        let Some(line) = said(seed, false)? else { continue };
+        match said(seed, true)? {
+            None => return Ok(Some(Caught { line, seed })),
+            Some(control) => println!("{}: {line}\n  and without the bug, so it says nothing: {control}", bug.name),
+        }
+    }
+    Ok(None)
+}
+
+/// The promise that a run's verdict names.
+fn promise(line: &str) -> &str {
+    line.split(": ").nth(1).and_then(|words| words.split(' ').next()).unwrap_or(line)
 }
 
 /// Leaves out more and more of the schedule while the run still breaks a promise: halves, quarters, single events.
 pub(crate) fn shrink(arguments: &ShrinkArguments) -> anyhow::Result<ExitCode> {
     let seed = arguments.seed;
-    let schedule = Schedule::new(seed, &[]);
+    let schedule = Schedule::new(seed, None, &[]);
     let mut without = BTreeSet::new();
     let mut last = run(seed, &without)?;
     if last.clean {

@@ -3,6 +3,7 @@
 //!
 //! It does not simulate Kafka, Redis or a database: what those do beyond their ports is for the tests on the real cluster.
 
+mod bugs;
 mod client;
 mod dice;
 mod driver;

@@ -1,11 +1,19 @@
 //! Connections between clients and gateways, in memory: bytes take a while, and are lost with the connection.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 
 use axum::serve::Listener;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
-    sync::mpsc,
+    sync::{mpsc, watch},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +27,8 @@ const IN_FLIGHT: usize = 256 * 1024;
 /// Connections that wait to be accepted.
 const BACKLOG: usize = 64;
 const CHUNK: usize = 16 * 1024;
+/// The same two for what gateways write, where the network holds next to nothing.
+const LITTLE: usize = 256;
 
 struct Door {
     process: Process,
@@ -31,6 +41,9 @@ pub(crate) struct Network {
     doors: Mutex<BTreeMap<String, Door>>,
     /// Cancelled and replaced when all connections are cut.
     cut: Mutex<CancellationToken>,
+    holds_little: AtomicBool,
+    /// What gateways write is held back.
+    held_back: watch::Sender<bool>,
 }
 
 impl std::fmt::Debug for Network {
@@ -55,21 +68,33 @@ impl Network {
     pub(crate) fn dial(&self, name: &str, dice: Dice) -> Option<DuplexStream> {
         let doors = lock(&self.doors);
         let door = doors.get(name).filter(|door| !door.process.is_dead())?;
+        let (in_flight, chunk) = if self.holds_little.load(Relaxed) { (LITTLE, LITTLE) } else { (IN_FLIGHT, CHUNK) };
         let (near, client_far) = duplex(IN_FLIGHT);
-        let (gateway_far, gateway) = duplex(IN_FLIGHT);
+        let (gateway_far, gateway) = duplex(in_flight);
         door.connections.try_send(gateway).ok()?;
-        let (process, cut) = (door.process.clone(), lock(&self.cut).clone());
+        let (process, cut, held_back) = (door.process.clone(), lock(&self.cut).clone(), self.held_back.subscribe());
+        let never = watch::Sender::new(false).subscribe();
         tokio::spawn(async move {
             let (from_client, to_client) = tokio::io::split(client_far);
             let (from_gateway, to_gateway) = tokio::io::split(gateway_far);
             tokio::select! {
-                () = carry(from_client, to_gateway, &process, &dice) => {}
-                () = carry(from_gateway, to_client, &process, &dice) => {}
+                () = carry(from_client, to_gateway, CHUNK, never, &process, &dice) => {}
+                () = carry(from_gateway, to_client, chunk, held_back, &process, &dice) => {}
                 () = process.died() => {}
                 () = cut.cancelled() => {}
             }
         });
         Some(near)
+    }
+
+    /// From now on connections hold so little that a gateway which is not read from notices at once.
+    pub(crate) fn hold_little(&self) {
+        self.holds_little.store(true, Relaxed);
+    }
+
+    /// Whether what gateways write stays on its way.
+    pub(crate) fn hold_back(&self, held_back: bool) {
+        self.held_back.send_replace(held_back);
     }
 
     /// Ends all connections that there are.
@@ -79,10 +104,20 @@ impl Network {
 }
 
 /// Carries bytes until either end is gone.
-async fn carry(mut from: impl AsyncRead + Unpin, mut to: impl AsyncWrite + Unpin, process: &Process, dice: &Dice) {
-    let mut chunk = vec![0; CHUNK];
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    chunk: usize,
+    mut held_back: watch::Receiver<bool>,
+    process: &Process,
+    dice: &Dice,
+) {
+    let mut chunk = vec![0; chunk];
     loop {
         let Ok(read @ 1..) = from.read(&mut chunk).await else { return };
+        if *held_back.borrow() {
+            let _ = held_back.wait_for(|held_back| !held_back).await;
+        }
         process.runs().await;
         take(dice.latency()).await;
         process.runs().await;

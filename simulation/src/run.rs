@@ -18,6 +18,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    bugs::{self, Bug},
     client::{self, Client, Orders, Status},
     engines::{bus::SimBus, log::SimLog, store::store},
     process::Process,
@@ -45,9 +46,12 @@ pub(crate) struct RunArguments {
     /// Events of the schedule to leave out, by number.
     #[arg(long, value_delimiter = ',')]
     pub(crate) without: Vec<usize>,
-    /// A bug to put in.
-    #[arg(long)]
-    pub(crate) sabotage: Option<Sabotage>,
+    /// A bug to put in, by its name, with what exposes it.
+    #[arg(long, value_parser = bugs::find)]
+    pub(crate) bug: Option<&'static Bug>,
+    /// What exposes the bug, without the bug: a run that has to be clean.
+    #[arg(long, requires = "bug")]
+    pub(crate) control: bool,
     /// Prints all that happens.
     #[arg(long)]
     pub(crate) trace: bool,
@@ -58,17 +62,21 @@ pub(crate) struct RunArguments {
 
 /// Exit 0: clean. Exit 1: a promise was broken, named on standard output.
 pub(crate) fn main(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
-    let schedule = Schedule::new(arguments.seed, &arguments.without);
+    let exposure = arguments.bug.map(|bug| &bug.exposure);
+    let schedule = Schedule::new(arguments.seed, exposure, &arguments.without);
     if arguments.schedule {
         schedule.events.iter().enumerate().for_each(|(number, (at, what))| println!("{number:>4} {at:?} {what:?}"));
         return Ok(ExitCode::SUCCESS);
     }
-    let (seed, aloud, sabotage) = (arguments.seed, arguments.trace, arguments.sabotage);
+    let (seed, aloud) = (arguments.seed, arguments.trace);
+    let bug = arguments.bug.filter(|_| !arguments.control).map(|bug| bug.place);
+    let sabotage = bugs::put_in(exposure.into_iter().flat_map(|exposure| exposure.without).copied().chain(bug))?;
+    let outbox_frames = exposure.and_then(|exposure| exposure.outbox_frames);
     reality::enter(seed);
     // A thread of its own, so that what a thread draws once is drawn from the seed.
     let run = std::thread::Builder::new().stack_size(8 << 20).spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok::<_, std::io::Error>(runtime.block_on(run(seed, schedule, aloud, sabotage)))
+        Ok::<_, std::io::Error>(runtime.block_on(run(seed, schedule, aloud, sabotage, outbox_frames)))
     })?;
     let world = match run.join() {
         Ok(world) => world?,
@@ -83,7 +91,8 @@ pub(crate) fn main(arguments: &RunArguments) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     world.trace_end().iter().for_each(|line| println!("{line}"));
-    for violation in violations.iter().take(5) {
+    let told = if arguments.bug.is_some() { usize::MAX } else { 5 };
+    for violation in violations.iter().take(told) {
         println!("seed {seed}: {} BROKEN: {}", violation.promise, violation.text);
     }
     Ok(ExitCode::FAILURE)
@@ -94,11 +103,13 @@ struct Deployment {
     world: Arc<World>,
     gateways: Vec<(Process, JoinHandle<()>)>,
     persisters: Vec<(Process, Persister, CancellationToken)>,
+    /// Other bounds than the product's own.
+    outbox_frames: Option<usize>,
 }
 
 impl Deployment {
-    fn start(world: &Arc<World>) -> Self {
-        let mut deployment = Self { world: Arc::clone(world), gateways: Vec::new(), persisters: Vec::new() };
+    fn start(world: &Arc<World>, outbox_frames: Option<usize>) -> Self {
+        let mut deployment = Self { world: Arc::clone(world), gateways: Vec::new(), persisters: Vec::new(), outbox_frames };
         for number in 0..GATEWAYS {
             let gateway = deployment.gateway(number);
             deployment.gateways.push(gateway);
@@ -114,6 +125,7 @@ impl Deployment {
         let process = Process::start(&format!("gateway-{number}"));
         let mut config = GatewayConfig::new(client::token_key());
         config.gateway = process.name.to_string();
+        config.sockets.outbox.frames = self.outbox_frames.unwrap_or(config.sockets.outbox.frames);
         let engines = Engines {
             log: Arc::new(SimLog::new(&self.world, &process)),
             bus: Arc::new(SimBus::new(&self.world, &process)),
@@ -163,10 +175,13 @@ impl Deployment {
 /// Something that is to be undone.
 type Undoing = (Duration, Fault);
 
-async fn run(seed: u64, schedule: Schedule, aloud: bool, sabotage: Option<Sabotage>) -> Arc<World> {
+async fn run(seed: u64, schedule: Schedule, aloud: bool, sabotage: Vec<Sabotage>, outbox_frames: Option<usize>) -> Arc<World> {
     let world = Arc::new(World::new(seed, schedule.partitions, ROOMS, aloud, sabotage));
+    if outbox_frames.is_some() {
+        world.network.hold_little();
+    }
     verdict::furnish(&world, schedule.clients).await;
-    let mut deployment = Deployment::start(&world);
+    let mut deployment = Deployment::start(&world, outbox_frames);
     let (over, watch_over) = watch::channel(false);
     let (mut people, mut statuses) = (Vec::new(), Vec::new());
     for number in 0..schedule.clients {
@@ -255,6 +270,12 @@ fn begin(world: &Arc<World>, deployment: &mut Deployment, fault: Fault, lasts: D
         Fault::PersisterPaused(number) => deployment.persisters[number].0.pause(),
         Fault::ConnectionsCut => world.network.cut_all(),
         Fault::ClockJumps { seconds } => reality::jump_wall_clock(seconds),
+        Fault::BusSlow => change(|weather| weather.bus_slow = true),
+        Fault::ReadersSlow => {
+            world.network.hold_back(true);
+            // Nothing that they are told is late by the gateways' fault.
+            world.gateway_is_paused(world.elapsed() + lasts);
+        }
     }
 }
 
@@ -280,6 +301,11 @@ fn end(world: &Arc<World>, deployment: &mut Deployment, fault: Fault) {
         }
         Fault::PersisterKilled(number) => deployment.restart_persister(number),
         Fault::PersisterPaused(number) => deployment.persisters[number].0.resume(),
+        Fault::BusSlow => change(|weather| weather.bus_slow = false),
+        Fault::ReadersSlow => {
+            world.network.hold_back(false);
+            world.gateway_is_paused(world.elapsed());
+        }
         Fault::BusCut
         | Fault::BusEmptied
         | Fault::SetEvicted

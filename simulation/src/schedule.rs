@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::dice::Dice;
+use crate::{bugs::Exposure, dice::Dice};
 
 /// When faults and people stop.
 pub(crate) const BUSY: Duration = Duration::from_secs(30);
@@ -48,6 +48,10 @@ pub(crate) enum Fault {
     ClockJumps {
         seconds: i64,
     },
+    /// Calls of the bus take long. Only with a bug.
+    BusSlow,
+    /// What gateways write reaches nobody. Only with a bug.
+    ReadersSlow,
 }
 
 /// What somebody does.
@@ -86,6 +90,36 @@ pub(crate) enum Act {
         room: usize,
         after: Duration,
     },
+    /// Changes one of the newest messages of theirs. Only with a bug.
+    Edit {
+        room: usize,
+        back: usize,
+    },
+    /// Ends the session, and listens on. Only with a bug.
+    SignOut,
+}
+
+/// A fault that a bug has to go with: so often, in this time, for so long; in milliseconds. Which gateway or persister is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Often {
+    pub(crate) fault: Fault,
+    pub(crate) count: u64,
+    pub(crate) at: (u64, u64),
+    pub(crate) lasts: (u64, u64),
+}
+
+/// What people do so that a bug shows; the rest is drawn.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Deed {
+    Send,
+    Vote,
+    Discard,
+    Reconnect,
+    Reload,
+    Resubscribe,
+    Scroll,
+    Edit,
+    SignOut,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -105,8 +139,8 @@ pub(crate) struct Schedule {
 }
 
 impl Schedule {
-    /// The run of `seed`, without the events whose numbers are in `without`.
-    pub(crate) fn new(seed: u64, without: &[usize]) -> Self {
+    /// The run of `seed` and what exposes a bug, without the events whose numbers are in `without`.
+    pub(crate) fn new(seed: u64, exposure: Option<&Exposure>, without: &[usize]) -> Self {
         let dice = Dice::new(seed, "schedule");
         let clients = 3 + dice.below(2);
         let partitions = if dice.chance(0.7) { 1 } else { 2 };
@@ -119,10 +153,52 @@ impl Schedule {
                 events.push((dice.millis(500..29_000), What::Act(client, act(&dice))));
             }
         }
+        if let Some(exposure) = exposure {
+            expose(&mut events, exposure, clients, &Dice::new(seed, "exposure"));
+        }
         events.sort_by_key(|(at, _)| *at);
         let kept = events.into_iter().enumerate().filter(|(number, _)| !without.contains(number)).map(|(_, event)| event);
         Self { clients, partitions, events: kept.collect() }
     }
+}
+
+/// Adds what exposes a bug.
+fn expose(events: &mut Vec<(Duration, What)>, exposure: &Exposure, clients: usize, dice: &Dice) {
+    events.retain(|(_, what)| !exposure.calm || matches!(what, What::Act(..)));
+    for often in exposure.faults {
+        for _ in 0..often.count {
+            let fault = match often.fault {
+                Fault::BusAwayFor(_) => Fault::BusAwayFor(dice.below(GATEWAYS)),
+                Fault::GatewayKilled(_) => Fault::GatewayKilled(dice.below(GATEWAYS)),
+                Fault::GatewayPaused(_) => Fault::GatewayPaused(dice.below(GATEWAYS)),
+                Fault::PersisterKilled(_) => Fault::PersisterKilled(dice.below(PERSISTERS)),
+                Fault::PersisterPaused(_) => Fault::PersisterPaused(dice.below(PERSISTERS)),
+                fault => fault,
+            };
+            events.push((dice.millis(often.at.0..often.at.1), What::Fault(fault, dice.millis(often.lasts.0..often.lasts.1))));
+        }
+    }
+    for (deed, count) in exposure.deeds {
+        for _ in 0..*count {
+            let (client, room, gateway) = (dice.below(clients), dice.below(ROOMS), dice.below(GATEWAYS));
+            let act = match deed {
+                Deed::Send => Act::Send { room, messages: 1 + dice.below(4) },
+                Deed::Vote => Act::Vote { room, back: dice.below(2), value: [1, -1, 0][dice.below(3)] },
+                Deed::Discard => Act::Discard,
+                Deed::Reconnect => Act::Reconnect { gateway, after: dice.millis(0..4_000) },
+                Deed::Reload => Act::Reload { gateway },
+                Deed::Resubscribe => Act::Resubscribe { room },
+                Deed::Scroll => Act::Scroll { room },
+                Deed::Edit => Act::Edit { room, back: dice.below(8) },
+                Deed::SignOut => Act::SignOut,
+            };
+            // Who signs out does so while there is still much to hear.
+            let until = if matches!(act, Act::SignOut) { 8_000 } else { 29_000 };
+            events.push((dice.millis(1_000..until), What::Act(client, act)));
+        }
+    }
+    let until = Duration::from_millis(exposure.deeds_until);
+    events.retain(|(at, what)| *at < until || matches!(what, What::Fault(..)));
 }
 
 fn fault(dice: &Dice) -> What {

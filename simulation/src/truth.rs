@@ -28,6 +28,8 @@ pub(crate) struct Truth {
     rows: BTreeMap<RoomId, BTreeMap<Position, Row>>,
     places: BTreeMap<MessageId, (RoomId, Position)>,
     votes: BTreeMap<MessageId, Vec<Vote>>,
+    /// What messages were changed to, in order.
+    edits: BTreeMap<MessageId, Vec<String>>,
     pub(crate) duplicates: u64,
 }
 
@@ -57,8 +59,33 @@ impl Truth {
                     self.votes.entry(target).or_default().push(Vote { position, user: record.sender, value: record.value });
                 }
             }
+            Kind::Edit => {
+                if let (Some(target), parley_proto::Body::Plain(text)) = (record.target, record.body)
+                    && self.message(target).is_some_and(|(room, row)| room == record.room && row.sender == record.sender)
+                {
+                    self.edits.entry(target).or_default().push(text);
+                }
+            }
             _ => {}
         }
+    }
+
+    fn message(&self, id: MessageId) -> Option<(RoomId, &Row)> {
+        let (room, position) = self.places.get(&id)?;
+        let row = self.rows.get(room)?.get(position)?;
+        row.body.is_some().then_some((*room, row))
+    }
+
+    /// The line as its last change left it.
+    pub(crate) fn current(&self, row: &Row) -> Row {
+        let body = self.edits.get(&row.id).and_then(|edits| edits.last()).or(row.body.as_ref());
+        Row { body: body.cloned(), ..row.clone() }
+    }
+
+    /// Whether somebody may see the line like this, before or after any change.
+    pub(crate) fn was_once(&self, row: &Row, seen: &Row) -> bool {
+        let edits = self.edits.get(&row.id).into_iter().flatten();
+        row == seen || edits.map(|text| Row { body: Some(text.clone()), ..row.clone() }).any(|edited| edited == *seen)
     }
 
     /// Where this identity stands first, and as what.

@@ -90,8 +90,9 @@ async fn rows(world: &World, store: &MemoryStore, room: RoomId) {
     let Ok(snapshot) = store.rows(room, RowsAt::From(Cursor::ZERO), ALL).await else { return };
     let stored: BTreeMap<_, _> = snapshot.value.items.iter().map(|item| (item.position, item)).collect();
     let mut seq = 0;
-    for (position, row) in world.truth().rows(room, Cursor::ZERO, Cursor::LIMIT) {
-        let refused = world.was_refused(row.id);
+    let lines = world.truth().rows(room, Cursor::ZERO, Cursor::LIMIT);
+    for (position, row) in lines {
+        let (refused, row) = (world.was_refused(row.id), world.truth().current(&row));
         let found = stored.get(&position);
         match found {
             None if !refused => world.violated("G1", format!("the store lacks {position} {row:?}")),

@@ -27,6 +27,7 @@ pub(crate) struct Weather {
     pub(crate) frames_lost: bool,
     pub(crate) notices_lost: bool,
     pub(crate) bus_answers_lost: bool,
+    pub(crate) bus_slow: bool,
     pub(crate) store_away: bool,
     pub(crate) store_slow: bool,
     pub(crate) store_answers_lost: bool,
@@ -45,7 +46,7 @@ pub(crate) struct Violation {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) seed: u64,
-    sabotage: Option<Sabotage>,
+    sabotage: Vec<Sabotage>,
     pub(crate) weather: watch::Sender<Weather>,
     pub(crate) log: Partitions,
     pub(crate) bus: EmbeddedBus,
@@ -79,7 +80,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, partitions: u16, rooms: usize, aloud: bool, sabotage: Option<Sabotage>) -> Self {
+    pub(crate) fn new(seed: u64, partitions: u16, rooms: usize, aloud: bool, sabotage: Vec<Sabotage>) -> Self {
         let room = |number: usize| RoomId::new(PartitionId(u16::try_from(number).unwrap_or(0) % partitions), [0x40 + u8::try_from(number).unwrap_or(0); 16]);
         Self {
             seed,
@@ -105,7 +106,7 @@ impl World {
 
     /// Whether this bug is in.
     pub(crate) fn has(&self, sabotage: Sabotage) -> bool {
-        self.sabotage == Some(sabotage)
+        self.sabotage.contains(&sabotage)
     }
 
     pub(crate) fn is(&self, look: impl FnOnce(&Weather) -> bool) -> bool {

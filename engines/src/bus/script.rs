@@ -8,6 +8,7 @@ use std::{
 
 use parley_proto::{
     Cursor, Position, RoomId, limits,
+    planted::{PlantedBug, planted},
     segment::{Group, Segment},
 };
 use tokio::time::Instant;
@@ -61,6 +62,15 @@ struct Entries {
 }
 
 impl SortedSet {
+    fn seeded(end: Cursor, incarnation: Incarnation) -> Self {
+        Self { next: end, seed: end, incarnation, scores: HashMap::new(), by_score: BTreeSet::new() }
+    }
+
+    /// Of the tails that belong to this state.
+    fn tail_incarnation(&self) -> Incarnation {
+        if planted(PlantedBug::TailWithoutIncarnation) { Incarnation(0) } else { self.incarnation }
+    }
+
     /// Everything of the room that was published lies below this.
     fn published_to(&self, room: RoomId) -> Cursor {
         self.scores.get(&room).map_or(self.seed, |score| score.next().max(self.seed))
@@ -77,14 +87,17 @@ impl SortedSet {
 impl PartitionState {
     /// `publish`: a compare-and-set on where the last publish ended. What it adds to `sent` has to reach the rooms' channels before the next call.
     pub fn publish(&mut self, now: Instant, from: Cursor, to: Cursor, cap: TailCap, rooms: Vec<RoomGroup>, sent: &mut Vec<(RoomId, Segment)>) -> Published {
+        if self.set.is_none() && planted(PlantedBug::PublishOnEmptyBus) {
+            self.set = Some(SortedSet { next: from, ..SortedSet::seeded(Cursor::ZERO, Incarnation(1)) });
+        }
         let Some(set) = &mut self.set else { return Published::Unseeded };
-        if set.next != from {
+        if set.next != from && !planted(PlantedBug::PublishWithoutFrom) {
             return Published::Moved { next: set.next, incarnation: set.incarnation };
         }
         for RoomGroup { room, last, group } in rooms {
             let segment = Segment { prev: set.published_to(room), end: last.next(), group };
             set.set_score(room, last);
-            let tail = self.tails.entry((set.incarnation, room)).or_insert_with(|| Entries { segments: VecDeque::new(), expires_at: now });
+            let tail = self.tails.entry((set.tail_incarnation(), room)).or_insert_with(|| Entries { segments: VecDeque::new(), expires_at: now });
             if tail.expires_at <= now {
                 tail.segments.clear();
             }
@@ -105,14 +118,14 @@ impl PartitionState {
         if self.set.as_ref().map(|set| set.incarnation) != expected {
             return false;
         }
-        self.set = Some(SortedSet { next: end, seed: end, incarnation, scores: HashMap::new(), by_score: BTreeSet::new() });
+        self.set = Some(SortedSet::seeded(end, incarnation));
         true
     }
 
     /// `tail`: all of the room's published records in [floor, next).
     pub fn tail(&self, now: Instant, room: RoomId) -> Tail {
         let Some(set) = &self.set else { return Tail::Unseeded };
-        let segments: Vec<_> = match self.tails.get(&(set.incarnation, room)) {
+        let segments: Vec<_> = match self.tails.get(&(set.tail_incarnation(), room)) {
             Some(tail) if tail.expires_at > now => tail.segments.iter().cloned().collect(),
             _ => Vec::new(),
         };

@@ -11,6 +11,7 @@ use parley_engines::{
 };
 use parley_proto::{
     Body, Cid, Cursor, ErrorCode, Kind, MessageId, PartitionId, Position, Record, RoomId, UserId, WINDOW, check, codec, limits,
+    planted::{PlantedBug, planted},
     text::{self, TextError},
 };
 use tokio::time::Instant;
@@ -97,7 +98,7 @@ impl Attempt {
     /// The no of a first attempt; of a further one nothing is known.
     fn refused(&self, code: ErrorCode, retry_after: Option<Duration>) -> SendOutcome {
         let retry_after_ms = retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
-        if self.further {
+        if self.further && !planted(PlantedBug::RetryRejected) {
             return SendOutcome::Unknown { is_final: false, retry_after_ms: retry_after_ms.unwrap_or(UNKNOWN_RETRY_MS) };
         }
         SendOutcome::Rejected { code, is_final: false, retry_after_ms }
@@ -267,7 +268,7 @@ async fn settle(chat: &Chat, attempt: &Attempt, floor: Cursor, receipt: Receipt)
             if position.at().since(floor) > WINDOW {
                 return UNKNOWN;
             }
-            if !attempt.further {
+            if !attempt.further || planted(PlantedBug::RetryByReportAlone) {
                 return SendOutcome::Ack { id: attempt.id, at_most: position };
             }
             position.next()
@@ -286,7 +287,7 @@ async fn settle(chat: &Chat, attempt: &Attempt, floor: Cursor, receipt: Receipt)
 /// What the fold met first decides.
 fn outcome_of(id: MessageId, position: Position, kind: Kind) -> SendOutcome {
     match kind {
-        Kind::Cancel => SendOutcome::Rejected { code: ErrorCode::Cancelled, is_final: true, retry_after_ms: None },
+        Kind::Cancel => SendOutcome::Rejected { code: ErrorCode::Cancelled, is_final: !planted(PlantedBug::CancelledSentAgain), retry_after_ms: None },
         _ => SendOutcome::Ack { id, at_most: position },
     }
 }

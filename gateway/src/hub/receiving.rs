@@ -3,7 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use parley_engines::bus::{BusConnection, BusEvent, Channel};
-use parley_proto::{PartitionId, notice::Notice};
+use parley_proto::{
+    PartitionId,
+    notice::Notice,
+    planted::{PlantedBug, planted},
+};
 use tokio::sync::mpsc;
 
 use super::{Inner, room::Room, watcher::Shared};
@@ -30,6 +34,12 @@ impl Inner {
         if let Some(connection) = &*connection
             && channel.subscribed_on != Some(connection.number)
         {
+            if planted(PlantedBug::SnapshotBeforeSubscribe) {
+                let (bus, id) = (Arc::clone(&connection.bus), room.id);
+                channel.subscribed_on = Some(connection.number);
+                tokio::spawn(async move { bus.subscribe(&[Channel::Room(id)]).await });
+                return true;
+            }
             match connection.bus.subscribe(&[Channel::Room(room.id)]).await {
                 Ok(()) => channel.subscribed_on = Some(connection.number),
                 // The connection's end is told as an event; all rooms are subscribed again then.

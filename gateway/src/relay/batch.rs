@@ -4,7 +4,14 @@ use std::collections::{HashMap, VecDeque};
 
 use bytes::Bytes;
 use parley_engines::bus::RoomFrames;
-use parley_proto::{Cursor, Position, RoomId, fold::Verdict, item::Item, limits, segment::Group};
+use parley_proto::{
+    Cursor, Position, RoomId,
+    fold::Verdict,
+    item::Item,
+    limits,
+    planted::{PlantedBug, planted},
+    segment::Group,
+};
 
 /// Records that one publish covers, at most.
 const RECORDS_MAX: usize = 512;
@@ -45,10 +52,16 @@ impl Pending {
     }
 
     pub(super) fn push(&mut self, position: Position, verdict: &Verdict) {
-        let item = match verdict {
+        let mut item = match verdict {
             Verdict::First(record) => Item::of_record(position, record).map(|item| (record.room, item)),
+            Verdict::Duplicate(record) if planted(PlantedBug::RelayWithoutFold) => Item::of_record(position, record).map(|item| (record.room, item)),
             Verdict::Duplicate(_) | Verdict::Expired(_) | Verdict::Dead(_) => None,
         };
+        if planted(PlantedBug::PublishOrder)
+            && let Some((_, before)) = self.records.back_mut()
+        {
+            std::mem::swap(before, &mut item);
+        }
         self.records.push_back((position, item));
     }
 
@@ -62,7 +75,7 @@ impl Pending {
 
     /// The next publish: grouped by room, a group no larger than 64 KiB. An empty range where nothing waits.
     pub(super) fn cut(&self) -> Cut {
-        let mut rooms: HashMap<RoomId, Vec<&Item>> = HashMap::new();
+        let mut rooms: HashMap<RoomId, Vec<(Position, &Item)>> = HashMap::new();
         let mut bytes: HashMap<RoomId, usize> = HashMap::new();
         let mut to = self.from;
         for (position, item) in self.records.iter().take(RECORDS_MAX) {
@@ -73,15 +86,15 @@ impl Pending {
                     break;
                 }
                 *group += cost;
-                rooms.entry(*room).or_default().push(item);
+                rooms.entry(*room).or_default().push((*position, item));
             }
             to = position.next();
         }
         let mut rooms: Vec<_> = rooms
             .into_iter()
             .filter_map(|(room, items)| {
-                let last = items.last()?.position;
-                let frames: Bytes = Group::new(items.into_iter().map(|item| (item.position, item))).to_bytes();
+                let (last, _) = *items.last()?;
+                let frames: Bytes = Group::new(items).to_bytes();
                 Some(RoomFrames { room, last, frames })
             })
             .collect();

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use futures::{SinkExt, StreamExt};
 use parley_proto::{
-    Position, RoomId,
+    Body, Cid, Kind, Position, Record, RoomId, codec,
     wire::{ClientFrame, Resume, ResumeOutcome, RoomCursor, SUBPROTOCOL, ServerFrame, VoteValue},
 };
 use tokio::{
@@ -18,6 +18,7 @@ use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
+use uuid::Uuid;
 
 use super::{
     Client, Reception, Status,
@@ -51,9 +52,15 @@ struct Talk {
 
 /// What came of a call over REST, beside the socket.
 pub(super) struct Posted {
-    room: RoomId,
-    joined: bool,
+    post: Post,
     status: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Post {
+    Join(RoomId),
+    Leave(RoomId),
+    SignOut,
 }
 
 /// The connection is over.
@@ -84,6 +91,11 @@ impl Client {
                 return self;
             }
             self.disconnected();
+            if self.signed_out.is_some() {
+                self.status.send_replace(Status { idle: true });
+                let _ = over.wait_for(|over| *over).await;
+                return self;
+            }
         }
     }
 
@@ -123,7 +135,7 @@ impl Client {
             if self.due(&mut talk).await.is_err() || talk.heard.elapsed() > SILENCE {
                 return;
             }
-            self.status.send_replace(Status { idle: self.is_idle() });
+            self.status.send_replace(Status { idle: self.is_idle() || self.signed_out.is_some() });
             tokio::select! {
                 message = talk.socket.next() => match message {
                     Some(Ok(Message::Text(text))) => {
@@ -179,6 +191,9 @@ impl Client {
 
     /// Does what is due by now.
     async fn due(&mut self, talk: &mut Talk) -> Result<(), Gone> {
+        if self.signed_out.is_some() {
+            return Ok(());
+        }
         let now = Instant::now();
         while self.acts.front().is_some_and(|(at, _)| *at <= self.world.elapsed()) {
             let Some((_, act)) = self.acts.pop_front() else { break };
@@ -186,7 +201,7 @@ impl Client {
         }
         let joins: Vec<_> = self.joins.iter().filter(|(at, _)| *at <= now).map(|(_, room)| *room).collect();
         self.joins.retain(|(at, _)| *at > now);
-        joins.into_iter().for_each(|room| self.post(room, true));
+        joins.into_iter().for_each(|room| self.post(Post::Join(room)));
         self.look_at_answers();
         let asked: Vec<_> =
             self.receptions.iter().filter(|(_, reception)| matches!(reception, Reception::None(at) if *at <= now)).map(|(room, _)| *room).collect();
@@ -247,12 +262,21 @@ impl Client {
                 }
             }
             Act::Scroll { room } => self.scroll(talk, self.world.rooms[room]).await?,
+            Act::Edit { room, back } => self.edit(self.world.rooms[room], back),
+            Act::SignOut => {
+                self.post(Post::SignOut);
+                self.signed_out = Some(Instant::now());
+                self.acts.clear();
+                self.joins.clear();
+                self.outbox.entries.clear();
+                self.views.clear();
+            }
             Act::LeaveAndJoin { room, after } => {
                 let room = self.world.rooms[room];
                 if self.receptions.get(&room) != Some(&Reception::Left) {
                     self.receptions.insert(room, Reception::Left);
                     self.views.remove(&room);
-                    self.post(room, false);
+                    self.post(Post::Leave(room));
                     self.joins.push((Instant::now() + after + LOOK, room));
                 }
             }
@@ -269,15 +293,29 @@ impl Client {
         self.say_frame(talk, &ClientFrame::History { reference, room, limit, before: Some(before), after: None, around: None }).await
     }
 
-    /// Joins or leaves over REST, beside the socket.
-    fn post(&self, room: RoomId, joined: bool) {
+    /// Changes what they said. Nothing takes an edit from a client yet: it is appended as the gateway that will take them would.
+    fn edit(&self, room: RoomId, back: usize) {
+        let Some(view) = self.views.get(&room) else { return };
+        let mut own = view.rows.values().rev().filter(|row| row.sender == self.user && row.body.is_some());
+        let Some(row) = own.nth(back) else { return };
+        let cid = Cid(Uuid::from_bytes(self.dice.bytes16()));
+        let (base, body) = (view.cursor, Body::Plain(format!("changed by {cid}")));
+        let record = Record { base, floor: base, target: Some(row.id), body, ..Record::bare(Kind::Edit, room, self.user, cid) };
+        self.world.append(room.partition(), codec::encode(&record), &format!("client-{}", self.number));
+    }
+
+    /// Joins, leaves or signs out over REST, beside the socket.
+    fn post(&self, post: Post) {
         let name = gateway_name(self.gateway);
         let (stream, bearer, posted) = (self.world.network.dial(&name, self.line()), self.bearer(), self.posted.0.clone());
         tokio::spawn(async move {
-            let path = if joined { "join" } else { "leave" };
-            let request = format!(
-                "POST /api/v1/rooms/{room}/{path} HTTP/1.1\r\nhost: {name}\r\nauthorization: Bearer {bearer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-            );
+            let path = match post {
+                Post::Join(room) => format!("rooms/{room}/join"),
+                Post::Leave(room) => format!("rooms/{room}/leave"),
+                Post::SignOut => "auth/sign-out".to_owned(),
+            };
+            let request =
+                format!("POST /api/v1/{path} HTTP/1.1\r\nhost: {name}\r\nauthorization: Bearer {bearer}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
             let asked = async {
                 let mut stream = stream?;
                 stream.write_all(request.as_bytes()).await.ok()?;
@@ -286,20 +324,23 @@ impl Client {
                 String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
             };
             let status = timeout(PATIENCE, asked).await.ok().flatten();
-            let _ = posted.send(Posted { room, joined, status });
+            let _ = posted.send(Posted { post, status });
         });
     }
 
     fn came_of_it(&mut self, posted: &Posted) {
-        let Posted { room, joined, status } = *posted;
-        self.say(|| format!("{} {room}: {status:?}", if joined { "joins" } else { "leaves" }));
-        if !joined {
-            return;
-        }
-        if status == Some(200) {
-            self.receptions.insert(room, Reception::None(Instant::now()));
-        } else {
-            self.joins.push((Instant::now() + Duration::from_millis(500), room));
+        let Posted { post, status } = *posted;
+        match post {
+            Post::Join(room) => {
+                self.say(|| format!("joins {room}: {status:?}"));
+                if status == Some(200) {
+                    self.receptions.insert(room, Reception::None(Instant::now()));
+                } else {
+                    self.joins.push((Instant::now() + Duration::from_millis(500), room));
+                }
+            }
+            Post::Leave(room) => self.say(|| format!("leaves {room}: {status:?}")),
+            Post::SignOut => self.say(|| format!("signs out: {status:?}")),
         }
     }
 

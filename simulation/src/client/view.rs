@@ -28,6 +28,8 @@ pub(crate) struct View {
     pub(crate) tallies: BTreeMap<MessageId, Shown>,
     /// Own votes, each with its as_of.
     pub(crate) mine: BTreeMap<MessageId, (i64, Cursor)>,
+    /// Where each changed row was changed last.
+    revs: BTreeMap<MessageId, Position>,
     /// Since the replay began.
     replayed: Vec<Item>,
 }
@@ -37,8 +39,10 @@ fn row(item: &Item) -> Row {
     Row { id: item.id, cid: item.cid, sender: item.sender, body }
 }
 
-/// Whether these are the room's lines in [from, to), every one, in order. Those that the database refused may be absent.
+/// Whether these are the room's lines in [from, to), every one, in order. Those that the database refused may be absent; changes of lines, and older
+/// lines that changed, are judged when all is quiet.
 fn compare(world: &World, room: RoomId, from: Cursor, to: Cursor, items: &[&Item], what: &str, promise: &'static str) {
+    let items: Vec<_> = items.iter().filter(|item| item.kind != ItemKind::Edit && item.position.at() >= from).collect();
     if !items.is_sorted_by(|a, b| a.position < b.position) {
         world.violated("G3", format!("{what}: not in the log's order"));
     }
@@ -49,7 +53,7 @@ fn compare(world: &World, room: RoomId, from: Cursor, to: Cursor, items: &[&Item
     let truth: BTreeMap<_, _> = world.truth().rows(room, from, to).into_iter().collect();
     let seen: BTreeMap<_, _> = items.iter().map(|item| (item.position, row(item))).collect();
     for (position, row) in &seen {
-        if truth.get(position) != Some(row) {
+        if !truth.get(position).is_some_and(|line| world.truth().was_once(line, row)) {
             world.violated("G12", format!("{what}: at {position} it shows {row:?}, the log has {:?}", truth.get(position)));
         }
     }
@@ -62,8 +66,22 @@ fn compare(world: &World, room: RoomId, from: Cursor, to: Cursor, items: &[&Item
 
 impl View {
     fn take(&mut self, item: &Item) {
-        if item.position.at() >= self.start {
+        if item.kind == ItemKind::Edit {
+            return self.change(item);
+        }
+        let rev = item.rev.unwrap_or(item.position);
+        if item.position.at() >= self.start && self.revs.get(&item.id).is_none_or(|known| *known <= rev) {
             self.rows.insert(item.position, row(item));
+            self.revs.insert(item.id, rev);
+        }
+    }
+
+    /// A line that is held was changed.
+    fn change(&mut self, edit: &Item) {
+        let changed = self.rows.values_mut().find(|row| Some(row.id) == edit.target);
+        if let Some(row) = changed.filter(|row| self.revs.get(&row.id).is_none_or(|known| *known < edit.position)) {
+            row.body = edit.body.as_str().map(str::to_owned);
+            self.revs.insert(row.id, edit.position);
         }
     }
 
@@ -83,11 +101,11 @@ impl View {
         if prev > self.cursor {
             world.violated("G5", format!("{what}: frames from {prev} on, but the client stands at {}", self.cursor));
         }
-        let Some(last) = items.last() else { return };
-        let fresh: Vec<_> = items.iter().filter(|item| item.position.at() >= self.cursor).collect();
-        compare(world, room, self.cursor, last.position.next(), &fresh, what, "G5");
+        let Some(end) = items.iter().map(|item| item.position.next()).max() else { return };
+        let fresh: Vec<_> = items.iter().filter(|item| item.rev.unwrap_or(item.position).at() >= self.cursor).collect();
+        compare(world, room, self.cursor, end, &fresh, what, "G5");
         fresh.into_iter().for_each(|item| self.take(item));
-        self.cursor = self.cursor.max(last.position.next());
+        self.cursor = self.cursor.max(end);
     }
 
     /// A piece of what was missed.
@@ -160,7 +178,7 @@ impl View {
                 None if !refused => {
                     world.violated("G5", format!("{who} does not see {position} {row:?} in {room}; they hold [{}, {})", self.start, self.cursor))
                 }
-                Some(seen) if *seen != row => world.violated("G12", format!("{who} sees {seen:?} at {position}")),
+                Some(seen) if *seen != truth.current(&row) => world.violated("G12", format!("{who} sees {seen:?} at {position}")),
                 _ => {}
             }
         }

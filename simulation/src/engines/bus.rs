@@ -43,6 +43,9 @@ impl SimBus {
     async fn call<T>(&self, call: impl Future<Output = Result<T, BusUnavailable>>) -> Result<T, BusUnavailable> {
         self.process.runs().await;
         take(self.dice.latency()).await;
+        if self.world.is(|weather| weather.bus_slow) {
+            take(self.dice.millis(50..1_500)).await;
+        }
         if self.world.is(|weather| self.is_away(weather)) {
             if self.dice.chance(0.3) {
                 take(CALL_DEADLINE).await;
@@ -63,9 +66,6 @@ impl SimBus {
 #[async_trait]
 impl BusPublish for SimBus {
     async fn publish(&self, partition: PartitionId, from: Cursor, to: Cursor, rooms: Vec<RoomFrames>) -> Result<Published, BusUnavailable> {
-        if self.world.has(Sabotage::PublishOnEmpty) {
-            let _ = self.world.bus.seed(partition, from, Incarnation(1), None).await;
-        }
         let answer = self.call(self.world.bus.publish(partition, from, to, rooms)).await;
         if from < to {
             self.world.tell(|| format!("{} publishes {partition} [{from}, {to}): {answer:?}", self.process.name));
@@ -111,7 +111,7 @@ impl BusChannels for SimBus {
         let (sender, receiver) = mpsc::channel(capacity);
         let cuts = self.world.weather.borrow().bus_cuts;
         tokio::spawn(forward(self.clone(), cuts, events, sender));
-        Ok((Box::new(Connection { bus: self.clone(), inner: Arc::from(inner) }), receiver))
+        Ok((Box::new(Connection { bus: self.clone(), inner }), receiver))
     }
 
     async fn announce(&self, channel: Channel, payload: Bytes) -> Result<(), BusUnavailable> {
@@ -167,20 +167,12 @@ fn sabotage(bus: &SimBus, event: &mut BusEvent, chain: &mut BTreeMap<PartitionId
 #[derive(Debug)]
 struct Connection {
     bus: SimBus,
-    inner: Arc<dyn BusConnection>,
+    inner: Box<dyn BusConnection>,
 }
 
 #[async_trait]
 impl BusConnection for Connection {
     async fn subscribe(&self, channels: &[Channel]) -> Result<(), BusUnavailable> {
-        if self.bus.world.has(Sabotage::SnapshotBeforeSubscribe) {
-            let (bus, inner, channels, later) = (self.bus.clone(), Arc::clone(&self.inner), channels.to_vec(), self.bus.dice.millis(20..600));
-            tokio::spawn(async move {
-                take(later).await;
-                let _ = bus.call(inner.subscribe(&channels)).await;
-            });
-            return Ok(());
-        }
         self.bus.call(self.inner.subscribe(channels)).await
     }
 

@@ -61,7 +61,7 @@ impl Partitions {
 }
 
 impl World {
-    fn append(&self, partition: PartitionId, record: Bytes, producer: &str) -> Position {
+    pub(crate) fn append(&self, partition: PartitionId, record: Bytes, producer: &str) -> Position {
         let index = usize::from(partition.0);
         let position = {
             let mut records = lock(&self.log.records[index]);
@@ -217,11 +217,6 @@ impl LogReader for SimLog {
     }
 
     async fn end(&self, partition: PartitionId) -> Result<Cursor, LogError> {
-        let before = self.world.log.end(partition);
-        if self.world.has(Sabotage::StaleEnd) {
-            take(self.dice.millis(1..400)).await;
-            return self.call(|| Ok(before)).await;
-        }
         self.call(|| Ok(self.world.log.end(partition))).await
     }
 

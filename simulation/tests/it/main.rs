@@ -36,3 +36,12 @@ fn what_once_broke_a_promise_does_so_no_more() {
         assert!(output.status.success(), "{}", text(&output));
     }
 }
+
+/// `make simulate-bugs` has another build.
+#[cfg(not(feature = "planted-bugs"))]
+#[test]
+fn the_usual_build_has_no_bug_to_switch_on() {
+    let output = simulate(&["run", "--seed", "1", "--bug", "relay without the fold"]);
+    assert!(!output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("this build's has none"), "{output:?}");
+}

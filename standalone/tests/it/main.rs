@@ -15,6 +15,7 @@ mod many_rooms;
 mod node;
 mod observability;
 mod operators;
+mod planted;
 mod presence;
 mod private_rooms;
 mod process;

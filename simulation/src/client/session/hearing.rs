@@ -20,6 +20,8 @@ use crate::{
 
 /// Refusals until the person gives up.
 const REFUSALS: u32 = 6;
+/// Where nothing is wrong, who has signed out hears no more of a room after this.
+const REVOKED: Duration = Duration::from_secs(5);
 
 impl Client {
     /// Judges a frame, and takes it.
@@ -34,6 +36,12 @@ impl Client {
         let what = format!("client-{} {}", self.number, brief(&frame));
         self.world.tell(|| what.clone());
         let world = Arc::clone(&self.world);
+        if let Some(since) = self.signed_out {
+            if matches!(frame, ServerFrame::Frames { .. } | ServerFrame::Tallies { .. }) && since.elapsed() > REVOKED {
+                world.violated("G10", format!("{what}, {:?} after they signed out", since.elapsed()));
+            }
+            return Ok(());
+        }
         match frame {
             ServerFrame::Subscribed { reference, room, page, catching_up } => {
                 let Some(Reception::Asked { reference: asked, acked }) = self.receptions.get(&room).copied() else { return Ok(()) };
