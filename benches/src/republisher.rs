@@ -4,10 +4,11 @@
 //!
 //! Speaks enough WebSocket for the load: text `set:…` gives the frame's payload, `rooms:a,b` the rooms of a socket, `say:a` is a message to a room.
 
-use std::{cell::RefCell, collections::HashMap, io::ErrorKind, net::Ipv4Addr, rc::Rc};
+use std::{cell::RefCell, collections::HashMap, io::ErrorKind, net::Ipv4Addr, path::Path, rc::Rc};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context as _, ensure};
 use futures::StreamExt;
+use parley_cluster::Redis;
 use redis::{
     Client,
     aio::{MultiplexedConnection, PubSubSink, PubSubStream},
@@ -17,10 +18,30 @@ use tokio::{
     task::LocalSet,
 };
 
-use crate::{broadcaster::ANSWER, crowd::frames};
+use crate::{broadcaster::ANSWER, child::Child, cpu::Apart, crowd::frames, measures::Context};
 
 /// A message from a socket is no larger.
 const READ_BYTES: usize = 4 * 1024;
+
+/// That program, and a Redis of its own: the product's is busy by itself, also while nobody speaks.
+#[derive(Debug)]
+pub(crate) struct Republisher {
+    pub(crate) server: Child,
+    redis: Redis,
+}
+
+impl Republisher {
+    pub(crate) fn start(context: &Context, apart: &Apart, folder: &Path) -> anyhow::Result<Self> {
+        let redis = context.runtime.block_on(Redis::start(folder, None))?;
+        apart.serve(redis.service())?;
+        Ok(Self { server: Child::republisher(&redis.url())?, redis })
+    }
+
+    /// The program, then Redis.
+    pub(crate) fn pids(&self) -> anyhow::Result<Vec<u32>> {
+        Ok(vec![self.server.pid(), self.redis.service().pid().context("the limit's Redis is gone")?])
+    }
+}
 
 /// Serves until it is killed. Its address is the first line of standard output.
 pub(crate) fn serve(redis: &str) -> anyhow::Result<()> {

@@ -32,7 +32,7 @@ const TURN: Duration = Duration::from_millis(1);
 const SETTLE: Duration = Duration::from_millis(1_500);
 
 pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
-    let (rounds, time) = (context.scale.of(7, 2), Duration::from_secs(context.scale.of(8, 1)));
+    let (rounds, time) = (context.scale.of(5, 2), Duration::from_secs(context.scale.of(8, 1)));
     let apart = cpu::Apart::new()?;
     let cluster = context.runtime.block_on(persist::cluster(context, "producer"))?;
     cluster.services().into_iter().try_for_each(|service| apart.serve(service))?;

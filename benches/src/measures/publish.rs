@@ -66,13 +66,13 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
 }
 
 async fn measure(context: &Context, redis: &Redis, shape: Shape, rows: &mut Rows) -> anyhow::Result<()> {
-    let (rounds, time) = (context.scale.of(7, 2), Duration::from_secs(context.scale.of(8, 1)));
+    let (rounds, time) = (context.scale.of(5, 2), Duration::from_secs(context.scale.of(8, 1)));
     redis.flush_all().await.map_err(anyhow::Error::msg)?;
     let mut ours = Ours::start(redis, shape).await?;
     let mut plain = Plain::start(redis, &ours).await?;
     let server = Server { redis: redis.service(), shape };
     // Tails are full before anything is counted.
-    for _ in 0..ours.bus_tail() {
+    for _ in 0..ours.tail {
         ours.turn().await?;
         plain.turn().await?;
     }
@@ -147,6 +147,7 @@ impl Server<'_> {
 /// The product's bus engine.
 struct Ours {
     bus: RedisBus,
+    /// Entries that a room's tail keeps.
     tail: usize,
     lanes: Vec<Lane>,
     received: Arc<AtomicU64>,
@@ -191,10 +192,6 @@ impl Ours {
             }
         });
         Ok(Self { bus, tail, lanes, received, _subscriber: subscriber })
-    }
-
-    fn bus_tail(&self) -> usize {
-        self.tail
     }
 }
 

@@ -7,12 +7,12 @@ use std::{ops::Range, time::Duration};
 use super::Context;
 use crate::{
     bare::PARTITIONS,
-    child::Child,
     cpu,
     crowd::{Crowd, Entrance},
     deployment::Deployment,
     people::Plan,
     report::{Aim, Measured, Rows},
+    republisher::Republisher,
     talk::Talk,
 };
 
@@ -36,7 +36,7 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
     let mut rows = Rows::default();
     let mut first = 0;
     for shape in SHAPES {
-        measure(context, &deployment, shape, first, &mut rows)?;
+        measure(context, &apart, &deployment, shape, first, &mut rows)?;
         first += rooms(people, shape).count();
     }
     Ok(rows.measured())
@@ -52,27 +52,30 @@ fn plan(number: usize, members: Range<usize>) -> Plan {
 }
 
 /// `first` is the number of the first room of this shape.
-fn measure(context: &Context, deployment: &Deployment, shape: Shape, first: usize, rows: &mut Rows) -> anyhow::Result<()> {
+fn measure(context: &Context, apart: &cpu::Apart, deployment: &Deployment, shape: Shape, first: usize, rows: &mut Rows) -> anyhow::Result<()> {
     let (rounds, time) = (context.scale.of(7, 2), Duration::from_secs(context.scale.of(8, 2)));
     let per_second = context.scale.of(shape.per_second, shape.per_second / 5);
     let tokens = deployment.people.tokens()?;
     let rooms: Vec<_> = rooms(tokens.len(), shape).collect();
-    let (gateway, redis) = (deployment.gateway_pid()?, deployment.redis_pid()?);
     let mut ours = Talk::ours(
         enter(deployment, &tokens, &rooms, first)?,
-        vec![gateway, redis],
+        vec![deployment.gateway_pid()?, deployment.redis_pid()?],
         rooms.iter().enumerate().map(|(number, members)| (deployment.people.rooms[first + number], members.clone())).collect(),
     )?;
-    let server = Child::republisher(&deployment.cluster.redis().url())?;
+    let republisher = Republisher::start(context, apart, &context.folder.join(format!("rooms-limit-{}", shape.members)))?;
     let mut crowd = Crowd::new()?;
-    crowd.enter(server.addr, &vec![Entrance { token: None, rooms: Vec::new() }; tokens.len()])?;
+    crowd.enter(republisher.server.addr, &vec![Entrance { token: None, rooms: Vec::new() }; tokens.len()])?;
     for (number, members) in rooms.iter().enumerate() {
         members.clone().try_for_each(|member| crowd.say(member, &format!("rooms:{number}")))?;
     }
-    let mut limit = Talk::limit(crowd, vec![server.pid(), redis], rooms, |room| format!("say:{room}"));
+    let mut limit = Talk::limit(crowd, republisher.pids()?, rooms, |room| format!("say:{room}"));
     ours.warm(SLOWLY, &mut limit.crowd)?;
     limit.crowd.say(0, &format!("set:{}", ours.frame()?))?;
     limit.warm(SLOWLY, &mut ours.crowd)?;
+    // At full pace for the first time, and not counted.
+    if let Err(why) = ours.round(per_second, time, &mut limit.crowd)? {
+        println!("  before the first round: {why}");
+    }
     let (mut us, mut limits) = (Vec::new(), Vec::new());
     let name = format!("rooms of {}, {per_second} messages/s", shape.members);
     for _ in 0..rounds {

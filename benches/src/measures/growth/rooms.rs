@@ -17,13 +17,13 @@ use uuid::Uuid;
 
 use crate::{
     bare::PARTITIONS,
-    child::Child,
     cpu,
     crowd::{Crowd, Entrance},
     deployment::Deployment,
     measures::Context,
     people::Plan,
     report::{Aim, Measured, Rows},
+    republisher::Republisher,
     talk::Talk,
 };
 
@@ -31,6 +31,9 @@ const MEMBERS: usize = 100;
 const PER_SECOND: u64 = 100;
 /// With the room that somebody speaks in, as many as one person may subscribe to at once.
 const QUIET_EACH: usize = 19;
+/// Sockets that come in at the same time, each with all its subscriptions. With a hundred of them, on a busy machine, one was refused with
+/// `auth_unverified`.
+const WAVE: usize = 10;
 /// Rooms in one statement.
 const BATCH: usize = 1_000;
 
@@ -42,7 +45,6 @@ enum Watched {
 }
 
 /// What rounds with so many rooms came to.
-#[derive(Default)]
 struct Grown {
     ours: Vec<f64>,
     limit: Vec<f64>,
@@ -115,14 +117,14 @@ impl Hall {
         let (rounds, time) = (context.scale.of(5, 2), Duration::from_secs(context.scale.of(8, 2)));
         context.runtime.block_on(self.deployment.gateway.service.restart())?;
         self.deployment.serve(apart)?;
-        let limit = Child::republisher(&self.deployment.cluster.redis().url())?;
+        let limit = Republisher::start(context, apart, &context.folder.join(format!("growth-rooms-limit-{watched:?}")))?;
         let (mut ours, mut its) = (self.enter(watched)?, self.enter_limit(&limit, watched)?);
         ours.warm(PER_SECOND / 5, &mut its.crowd)?;
         its.crowd.say(0, &format!("set:{}", ours.frame()?))?;
         its.warm(PER_SECOND / 5, &mut ours.crowd)?;
-        let mut grown = Grown::default();
-        grown.our_bytes = cpu::private_memory(self.deployment.gateway_pid()?)? as f64;
-        grown.its_bytes = cpu::private_memory(limit.pid())? as f64;
+        let our_bytes = cpu::private_memory(self.deployment.gateway_pid()?)? as f64;
+        let its_bytes = cpu::private_memory(limit.server.pid())? as f64;
+        let mut grown = Grown { our_bytes, its_bytes, ours: Vec::new(), limit: Vec::new() };
         for _ in 0..rounds {
             match (its.round(PER_SECOND, time, &mut ours.crowd)?, ours.round(PER_SECOND, time, &mut its.crowd)?) {
                 (Ok(limit), Ok(ours)) => {
@@ -151,15 +153,16 @@ impl Hall {
             Entrance { token: Some(token), rooms }
         };
         let mut crowd = Crowd::new()?;
-        crowd.enter(self.deployment.gateway.addr, &people.tokens()?.into_iter().enumerate().map(entrance).collect::<Vec<_>>())?;
+        let entrances: Vec<_> = people.tokens()?.into_iter().enumerate().map(entrance).collect();
+        crowd.enter_in_waves(self.deployment.gateway.addr, &entrances, WAVE)?;
         let rooms = people.rooms[..spoken].iter().enumerate().map(|(number, room)| (*room, number * MEMBERS..(number + 1) * MEMBERS));
         Talk::ours(crowd, vec![self.deployment.gateway_pid()?, self.deployment.redis_pid()?], rooms.collect())
     }
 
-    fn enter_limit(&self, limit: &Child, watched: Watched) -> anyhow::Result<Talk> {
+    fn enter_limit(&self, limit: &Republisher, watched: Watched) -> anyhow::Result<Talk> {
         let spoken = self.spoken(watched);
         let mut crowd = Crowd::new()?;
-        crowd.enter(limit.addr, &vec![Entrance { token: None, rooms: Vec::new() }; self.quiet.len()])?;
+        crowd.enter(limit.server.addr, &vec![Entrance { token: None, rooms: Vec::new() }; self.quiet.len()])?;
         for number in 0..self.quiet.len() {
             let room = number / MEMBERS;
             let mut names: Vec<_> = (room < spoken).then(|| room.to_string()).into_iter().collect();
@@ -171,6 +174,6 @@ impl Hall {
             }
         }
         let rooms = (0..spoken).map(|number| number * MEMBERS..(number + 1) * MEMBERS).collect();
-        Ok(Talk::limit(crowd, vec![limit.pid(), self.deployment.redis_pid()?], rooms, |room| format!("say:{room}")))
+        Ok(Talk::limit(crowd, limit.pids()?, rooms, |room| format!("say:{room}")))
     }
 }
