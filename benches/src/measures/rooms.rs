@@ -72,7 +72,7 @@ fn measure(context: &Context, apart: &cpu::Apart, deployment: &Deployment, shape
     ours.warm(SLOWLY, &mut limit.crowd)?;
     limit.crowd.say(0, &format!("set:{}", ours.frame()?))?;
     limit.warm(SLOWLY, &mut ours.crowd)?;
-    // A broker that was just started is slow at first, and refuses.
+    // At full pace for the first time, and not counted.
     if let Err(why) = ours.round(per_second, time, &mut limit.crowd)? {
         println!("  before the first round: {why}");
     }
