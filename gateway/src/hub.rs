@@ -24,7 +24,7 @@ use std::{
 
 use parley_engines::{
     bus::{Bus, Channel},
-    store::{Store, votes::ChangedTallies},
+    store::Store,
 };
 use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, wire::ServerFrame};
 use tokio::{
@@ -227,7 +227,7 @@ impl Hub {
         let Some(entry) = self.inner.room(room) else { return GONE };
         let partition = usize::from(room.partition().0);
         let (Some(beats), Some(notices)) = (self.inner.beats.get(partition), self.inner.notices.get(partition)) else { return GONE };
-        let ticket = Ticket(self.inner.next_ticket.fetch_add(1, Ordering::Relaxed));
+        let ticket = self.inner.ticket();
         // Under this lock the view goes live either before a beat's call is made or after it.
         let mut beats = Inner::lock(beats);
         let beat = beats.view_went_live(cursor);
@@ -284,17 +284,9 @@ impl Hub {
         places
     }
 
-    /// From where on tallies have to be read for the socket's view, once everything that changes is handed on to it; `None` once it needs none.
-    pub(crate) async fn outstanding(&self, socket: SocketId, room: RoomId, ticket: Ticket) -> Option<Cursor> {
-        self.inner.notices.get(usize::from(room.partition().0))?.known().await;
-        self.inner.room(room)?.outstanding(socket, ticket)
-    }
-
-    /// What was read for the socket's view from `floor` on, as of `as_of`.
-    pub(crate) fn tallies_read(&self, socket: SocketId, room: RoomId, ticket: Ticket, floor: Cursor, as_of: Cursor, read: &ChangedTallies) {
-        if let Some(room) = self.inner.room(room) {
-            room.tallies_read(socket, ticket, floor, as_of, read);
-        }
+    /// Reads what a first answer left out until the socket's client knows all of it, or has gone.
+    pub(crate) fn follow_tallies(&self, socket: SocketId, user: UserId, room: RoomId, ticket: Ticket) -> impl Future<Output = ()> + use<> {
+        Arc::clone(&self.inner).follow_tallies(socket, user, room, ticket)
     }
 
     /// How far the client's own knowledge of its cursors lies back, at most.
@@ -323,9 +315,26 @@ enum Task {
     HearOurselves,
 }
 
+/// Takes a room that nobody watches out of the hub when it is dropped, whether or not the unsubscribing came to its end.
+struct TakenOut<'a> {
+    inner: &'a Inner,
+    room: RoomId,
+}
+
+impl Drop for TakenOut<'_> {
+    fn drop(&mut self) {
+        Inner::lock(&self.inner.rooms).remove(&self.room);
+    }
+}
+
 impl Inner {
     fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new one.
+    fn ticket(&self) -> Ticket {
+        Ticket(self.next_ticket.fetch_add(1, Ordering::Relaxed))
     }
 
     fn room(&self, room: RoomId) -> Option<Arc<Room>> {
@@ -346,14 +355,12 @@ impl Inner {
         let Some(entry) = self.room(room) else { return false };
         let left = entry.leave(socket);
         let mut channel = entry.channel.lock().await;
-        {
-            let mut rooms = Self::lock(&self.rooms);
-            if !entry.is_empty() || channel.gone {
-                return left;
-            }
-            channel.gone = true;
-            rooms.remove(&room);
+        if channel.gone || !entry.is_empty() {
+            return left;
         }
+        channel.gone = true;
+        // Whoever comes now finds this entry, and the channel held: they subscribe after it is unsubscribed, never before.
+        let _taken_out = TakenOut { inner: self, room };
         let connection = self.connection.read().await;
         if let Some(connection) = &*connection
             && channel.subscribed_on == Some(connection.number)

@@ -180,12 +180,7 @@ pub(crate) const ALL: &[Bug] = &[
     bug(
         "chain of notices ignored",
         Port(Sabotage::NoticesUnchained),
-        Exposure {
-            calm: true,
-            faults: &[Often { fault: Fault::NoticesLost, count: 4, at: (20_000, 28_000), lasts: (1_000, 3_000) }],
-            deeds: &[(Deed::Vote, 60)],
-            ..NOTHING
-        },
+        Exposure { faults: &[often(Fault::NoticesLost, 6, (2_000, 6_000))], deeds: &[(Deed::Vote, 40)], ..NOTHING },
     ),
     bug(
         "tallies at resume by cursor",

@@ -28,7 +28,7 @@ impl Departures {
 
 impl Inner {
     /// Asks the store after everybody who departed. Whom it can't be asked about receives nothing until it can.
-    pub(super) async fn settle_departures(&self) {
+    pub(super) async fn settle_departures(self: &Arc<Self>) {
         let mut open: Vec<_> = self.departures.set().drain().collect();
         while let Some(&(user, room)) = open.last() {
             // Who was revoked meanwhile is not there any more.
@@ -38,7 +38,12 @@ impl Inner {
                         metrics::revocation_found();
                         self.revoke(&Revocation::of_member(user, room)).await;
                     }
-                    Ok(Ok(Some(_))) => entry.come_back(&self.reader, user),
+                    Ok(Ok(Some(_))) => {
+                        let ticket = self.ticket();
+                        for socket in entry.come_back(&self.reader, user, ticket) {
+                            tokio::spawn(Arc::clone(self).follow_tallies(socket, user, room, ticket));
+                        }
+                    }
                     Ok(Err(_)) | Err(_) => return self.departures.set().extend(open),
                 }
             }

@@ -179,7 +179,7 @@ impl Room {
         }
         watcher.tallies = known;
         reply(&watcher.outbox);
-        metrics::frames_delivered(self.emit(watcher, &mut out));
+        metrics::frames_delivered(self.emit(watcher, &mut out, state.tallies.flushed()));
         if let Some(voided) = voided.filter(|_| watcher.view.is_live()) {
             watcher.outbox.send(&voided);
         }
@@ -193,6 +193,7 @@ impl Room {
     pub(super) fn apply(self: &Arc<Self>, reader: &Reader, shared: &Arc<Shared>) {
         let mut state = self.state();
         let voided = state.voids_in(self.id, shared.segment.prev, shared.segment.end);
+        let flushed = state.tallies.flushed();
         let (mut held, mut delivered) = (false, 0);
         let mut out = Outcome::default();
         for watcher in state.watchers.values_mut() {
@@ -201,7 +202,7 @@ impl Room {
                 metrics::gap_seen();
                 held = true;
             }
-            delivered += self.emit(watcher, &mut out);
+            delivered += self.emit(watcher, &mut out, flushed);
             void(watcher, voided.as_ref());
         }
         metrics::frames_delivered(delivered);
@@ -228,9 +229,21 @@ impl Room {
         self.state().watchers.values().any(|watcher| watcher.view.user() == user && watcher.view.has_departed())
     }
 
-    /// The person is a member after all: they left and came back.
-    pub(super) fn come_back(self: &Arc<Self>, reader: &Reader, user: UserId) {
-        self.ask_views(reader, |view| view.user() == user && view.come_back());
+    /// The person is a member after all: they left and came back. What they missed is read; of the tallies, by whoever has the ticket, for these sockets.
+    pub(super) fn come_back(self: &Arc<Self>, reader: &Reader, user: UserId, ticket: Ticket) -> Vec<SocketId> {
+        let mut state = self.state();
+        let voided = state.voids_in(self.id, Cursor::ZERO, Cursor::LIMIT);
+        let (mut sockets, mut held) = (Vec::new(), false);
+        for (socket, watcher) in state.watchers.iter_mut().filter(|(_, watcher)| watcher.view.user() == user && watcher.view.has_departed()) {
+            held |= watcher.view.come_back();
+            watcher.tallies.go_on(ticket);
+            void(watcher, voided.as_ref());
+            sockets.push(*socket);
+        }
+        if held {
+            self.start_repair(&mut state, reader);
+        }
+        sockets
     }
 
     /// Repairs the room if one of the views says that it needs it; whether one did.
@@ -312,12 +325,13 @@ impl Room {
     }
 
     /// Queues what the view gave; how many frames.
-    fn emit(&self, watcher: &Watcher, out: &mut Outcome) -> usize {
+    fn emit(&self, watcher: &mut Watcher, out: &mut Outcome, flushed: Cursor) -> usize {
         let count = out.frames.len();
         for frame in out.frames.drain(..) {
             watcher.outbox.push(frame);
         }
         if std::mem::take(&mut out.departed) {
+            watcher.tallies.stop(flushed);
             self.departures.seen(watcher.view.user(), self.id);
         }
         count

@@ -33,6 +33,22 @@ pub(super) enum Known {
 }
 
 impl Known {
+    /// Nothing more is told for now, everything up to `flushed` having been told. Nobody reads the rest before somebody has a ticket for it.
+    pub(super) fn stop(&mut self, flushed: Cursor) {
+        let floor = match *self {
+            Self::Outstanding { floor, .. } => floor,
+            Self::AsOf(as_of) => as_of.max(flushed),
+        };
+        *self = Self::Outstanding { floor, ticket: Ticket::NOBODY_S };
+    }
+
+    /// What was not told is read from now on.
+    pub(super) fn go_on(&mut self, theirs: Ticket) {
+        if let Self::Outstanding { ticket, .. } = self {
+            *ticket = theirs;
+        }
+    }
+
     /// A page was sent whose tallies are as of this.
     pub(super) fn lower(&mut self, as_of: Cursor) {
         let (Self::Outstanding { floor: known, .. } | Self::AsOf(known)) = self;
@@ -43,6 +59,10 @@ impl Known {
 /// One reading of what a socket's first answer could not say.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ticket(pub(super) u64);
+
+impl Ticket {
+    const NOBODY_S: Self = Self(u64::MAX);
+}
 
 /// What a first answer says of the tallies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,6 +146,11 @@ impl RoomTallies {
     /// Whether tallies that were read as of a snapshot lack a change that was handed on before.
     pub(super) fn is_newer_than(&self, as_of: Cursor) -> bool {
         self.changed > as_of
+    }
+
+    /// Every change that was handed on up to here was flushed.
+    pub(super) fn flushed(&self) -> Cursor {
+        if self.pending.is_empty() { self.changed } else { self.before }
     }
 
     /// What a client that was told everything knows, the chain having got to `end`.

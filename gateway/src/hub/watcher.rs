@@ -290,7 +290,7 @@ impl View {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use parley_proto::{
         Cid, MessageId, UnixMillis,
@@ -334,7 +334,7 @@ mod tests {
     }
 
     /// Messages, and at `position` the line that says that somebody left.
-    fn with_departure(prev: u64, positions: &[u64], position: u64, user: UserId) -> Arc<Shared> {
+    pub(in crate::hub) fn with_departure(prev: u64, positions: &[u64], position: u64, user: UserId) -> Arc<Shared> {
         let room = RoomRow {
             id: room(),
             kind: "group".to_owned(),

@@ -9,6 +9,8 @@ use crate::refusal::Refusal;
 
 /// When it may be known again.
 const RETRY: Duration = Duration::from_secs(2);
+/// As often as sockets are judged.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Signed {
     /// Nobody vouches for this socket's person.
@@ -26,6 +28,14 @@ impl Signed {
         let places = self.shared.hub.leave_all(self.socket).await;
         self.stopped().extend(places);
         self.refuse(None, Self::doubt());
+    }
+
+    /// A room did not go on for want of somebody who vouches. If that is over before anybody judged this socket, nobody will say so: it looks itself.
+    pub(super) async fn look_again(self) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        if !self.is_in_doubt() && !self.outbox.is_closed() {
+            self.go_on();
+        }
     }
 
     /// Somebody vouches again.

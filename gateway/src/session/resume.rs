@@ -38,7 +38,8 @@ pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome
 impl Signed {
     /// Resumes all of `rooms`, one after the other.
     pub(super) async fn resume(self, rooms: Vec<Told>) {
-        let _guard = self.subscribing.lock().await;
+        let guard = self.subscribing.lock().await;
+        let mut in_doubt = Vec::new();
         for told in rooms {
             if self.outbox.is_closed() {
                 return;
@@ -46,7 +47,7 @@ impl Signed {
             match self.resume_room(told).await {
                 Ok(()) => {}
                 // Nobody vouches just now: it goes on when somebody does.
-                Err(refusal) if refusal.code == ErrorCode::AuthUnverified => self.stopped().push(told),
+                Err(refusal) if refusal.code == ErrorCode::AuthUnverified => in_doubt.push(told),
                 Err(refusal) => {
                     self.shared.hub.leave(self.socket, told.room).await;
                     self.outbox.send(&ServerFrame::Unsubscribed { reference: None, room: told.room, code: Some(refusal.code) });
@@ -54,6 +55,11 @@ impl Signed {
             }
         }
         self.tell_cursors();
+        drop(guard);
+        if !in_doubt.is_empty() {
+            self.stopped().extend(in_doubt);
+            self.shared.tasks.spawn(self.clone().look_again());
+        }
     }
 
     async fn resume_room(&self, told: Told) -> Result<(), Refusal> {

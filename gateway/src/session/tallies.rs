@@ -15,7 +15,7 @@ use super::requests::Signed;
 use crate::{
     hub::{
         Entered,
-        tallies::{Brought, ReadTallies, Ticket, seen_by},
+        tallies::{Brought, ReadTallies, seen_by},
     },
     outbox::Outbox,
 };
@@ -24,8 +24,6 @@ use crate::{
 const PATIENCE: Duration = Duration::from_millis(250);
 /// How often tallies are read again because some changed meanwhile.
 const ATTEMPTS: usize = 3;
-/// Between attempts to read what has to follow.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// What a resume says of the tallies.
 #[derive(Debug)]
@@ -67,7 +65,7 @@ impl Signed {
         match self.shared.hub.go_live(self.socket, room, cursor, brought, reply) {
             Entered::Live { outstanding } => {
                 if let Some(ticket) = outstanding {
-                    self.shared.tasks.spawn(self.clone().follow_tallies(room, ticket));
+                    self.shared.tasks.spawn(self.shared.hub.follow_tallies(self.socket, self.caller.user, room, ticket));
                 }
                 true
             }
@@ -103,24 +101,5 @@ impl Signed {
             }
         }
         self.enter(room, cursor, Brought { floor: as_of, read: None }, |outbox| outbox.send(last_piece))
-    }
-
-    /// Reads what a first answer left out until the client knows all of it, or has gone.
-    async fn follow_tallies(self, room: RoomId, ticket: Ticket) {
-        while !self.outbox.is_closed() {
-            let floor = match tokio::time::timeout(RETRY, self.shared.hub.outstanding(self.socket, room, ticket)).await {
-                Ok(Some(floor)) => floor,
-                Ok(None) => return,
-                // Nobody could say yet where the store is.
-                Err(_) => continue,
-            };
-            match self.shared.chat.changed_tallies(room, self.caller.user, floor).await {
-                Ok((read, next)) => {
-                    self.outbox.half_empty().await;
-                    self.shared.hub.tallies_read(self.socket, room, ticket, floor, next, &read);
-                }
-                Err(_) => tokio::time::sleep(RETRY).await,
-            }
-        }
     }
 }

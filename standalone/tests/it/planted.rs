@@ -4,13 +4,12 @@
 const MARKER: &[u8] = b"parley contains bugs on purpose!";
 
 fn contains(binary: &[u8], text: &[u8]) -> bool {
-    let (last, rest) = text.split_last().unwrap();
-    binary.split(|byte| byte == last).any(|piece| piece.ends_with(rest))
+    binary.windows(text.len()).any(|piece| piece == text)
 }
 
 #[test]
 fn the_binary_has_no_bugs_on_purpose() {
     let binary = std::fs::read(env!("CARGO_BIN_EXE_parley")).unwrap();
-    assert!(contains(&binary, b"listening on "), "what it says at its start is found, so the marker would be");
+    assert!(contains(&binary, b"parley_persister_batch_records"), "the name of a metric is found, so the marker would be");
     assert!(!contains(&binary, MARKER), "a feature was unified into it that only the simulation may turn on");
 }

@@ -38,10 +38,11 @@ impl Room {
                     let mut state = self.state();
                     // What waited behind the repair comes with it.
                     let voided = state.voids_in(self.id, shared.segment.prev, Cursor::LIMIT);
+                    let flushed = state.tallies.flushed();
                     for watcher in state.watchers.values_mut() {
                         let mut out = Outcome::default();
                         watcher.view.repair(&shared, &mut out);
-                        metrics::frames_delivered(self.emit(watcher, &mut out));
+                        metrics::frames_delivered(self.emit(watcher, &mut out, flushed));
                         void(watcher, voided.as_ref());
                     }
                 }

@@ -2,18 +2,22 @@
 
 use std::sync::Arc;
 
-use parley_engines::store::votes::ChangedTallies;
-use parley_proto::{Cursor, notice::ChangedTally};
-use tokio::time::Instant;
+use parley_engines::store::votes::{ChangedQuery, ChangedTallies};
+use parley_proto::{Cursor, RoomId, UserId, limits, notice::ChangedTally};
+use tokio::time::{Duration, Instant};
 
 use super::{Room, State};
 use crate::{
     hub::{
-        SocketId,
+        Inner, SocketId,
         tallies::{Flush, Known, Ticket, frames, seen_by},
     },
     metrics,
+    outbox::Outbox,
 };
+
+/// Between attempts to read what a client has not been told.
+const RETRY: Duration = Duration::from_secs(1);
 
 impl Room {
     /// Tallies changed while the chain of notices went from `from` to `to`.
@@ -47,17 +51,17 @@ impl Room {
     }
 
     /// From where on tallies have to be read for the view that has the ticket.
-    pub(in crate::hub) fn outstanding(&self, socket: SocketId, ticket: Ticket) -> Option<Cursor> {
+    fn outstanding(&self, socket: SocketId, ticket: Ticket) -> Option<(Cursor, Outbox)> {
         let state = self.state();
-        let watcher = state.watchers.get(&socket)?;
+        let watcher = state.watchers.get(&socket).filter(|watcher| !watcher.outbox.is_closed())?;
         match watcher.tallies {
-            Known::Outstanding { floor, ticket: theirs } if theirs == ticket => Some(floor),
+            Known::Outstanding { floor, ticket: theirs } if theirs == ticket => Some((floor, watcher.outbox.clone())),
             _ => None,
         }
     }
 
     /// What was read from `floor` on. A page that was sent meanwhile may have lowered the floor: then this says too little and is read again.
-    pub(in crate::hub) fn tallies_read(&self, socket: SocketId, ticket: Ticket, floor: Cursor, as_of: Cursor, read: &ChangedTallies) {
+    fn tallies_read(&self, socket: SocketId, ticket: Ticket, floor: Cursor, as_of: Cursor, read: &ChangedTallies) {
         let mut state = self.state();
         let Some(watcher) = state.watchers.get_mut(&socket).filter(|watcher| watcher.view.is_live()) else { return };
         if watcher.tallies != (Known::Outstanding { floor, ticket }) {
@@ -67,6 +71,27 @@ impl Room {
         metrics::tallies_sent(frames.len());
         frames.into_iter().for_each(|frame| watcher.outbox.push(frame));
         watcher.tallies = if read.complete_to < as_of { Known::Outstanding { floor: read.complete_to, ticket } } else { Known::AsOf(as_of) };
+    }
+}
+
+impl Inner {
+    /// Reads what the view that has the ticket was not told, piece by piece, until it was told everything or is gone.
+    pub(in crate::hub) async fn follow_tallies(self: Arc<Self>, socket: SocketId, user: UserId, room: RoomId, ticket: Ticket) {
+        let Some(notices) = self.notices.get(usize::from(room.partition().0)) else { return };
+        // Once everything that changes is handed on.
+        notices.known().await;
+        while let Some(room) = self.room(room)
+            && let Some((floor, outbox)) = room.outstanding(socket, ticket)
+        {
+            let query = ChangedQuery { partition: room.id.partition(), rooms: &[room.id], voters: &[user], from: floor, limit: limits::REPLAY };
+            match self.store.changed_tallies(query).await {
+                Ok(read) => {
+                    outbox.half_empty().await;
+                    room.tallies_read(socket, ticket, floor, read.next, &read.value);
+                }
+                Err(_) => tokio::time::sleep(RETRY).await,
+            }
+        }
     }
 }
 
@@ -88,6 +113,7 @@ mod tests {
             departures::Departures,
             room::{Entered, Entering, NotNow},
             tallies::{Brought, ReadTallies},
+            watcher::tests::with_departure,
         },
         outbox::{Outbox, OutboxLimits, Outgoing},
         reader::Reader,
@@ -130,6 +156,10 @@ mod tests {
             self.room.tell(SOCKET, Cursor(end)).unwrap().as_of.0
         }
 
+        fn outstanding(&self) -> Option<u64> {
+            self.room.outstanding(SOCKET, TICKET).map(|(floor, _)| floor.0)
+        }
+
         async fn sent(&self) -> usize {
             let mut frames = VecDeque::new();
             assert_eq!(self.outbox.take(&mut frames).await, Outgoing::Frames);
@@ -166,15 +196,15 @@ mod tests {
         let world = World::new().await;
         assert_eq!(world.enter(20, 3, None), Entered::Live { outstanding: Some(TICKET) });
         world.changed(5, 9, 1);
-        assert_eq!((world.as_of(9), world.room.outstanding(SOCKET, TICKET)), (3, Some(Cursor(3))));
+        assert_eq!((world.as_of(9), world.outstanding()), (3, Some(3)));
         let piece = ChangedTallies { items: vec![changed(2)], complete_to: Cursor(7) };
         world.room.tallies_read(SOCKET, TICKET, Cursor(3), Cursor(12), &piece);
-        assert_eq!(world.room.outstanding(SOCKET, TICKET), Some(Cursor(7)), "the first piece is not all");
+        assert_eq!(world.outstanding(), Some(7), "the first piece is not all");
         let rest = ChangedTallies { items: vec![changed(2)], complete_to: Cursor(12) };
         world.room.tallies_read(SOCKET, TICKET, Cursor(3), Cursor(12), &rest);
-        assert_eq!(world.room.outstanding(SOCKET, TICKET), Some(Cursor(7)), "what was read from another floor says nothing");
+        assert_eq!(world.outstanding(), Some(7), "what was read from another floor says nothing");
         world.room.tallies_read(SOCKET, TICKET, Cursor(7), Cursor(12), &rest);
-        assert_eq!((world.room.outstanding(SOCKET, TICKET), world.as_of(14)), (None, 14));
+        assert_eq!((world.outstanding(), world.as_of(14)), (None, 14));
         assert_eq!(world.sent().await, 4, "the reply, a flush, two pieces");
         // What waits for a flush is not known yet.
         world.changed(14, 16, 3);
@@ -201,10 +231,27 @@ mod tests {
         let world = World::new().await;
         world.enter(20, 15, None);
         assert_eq!(world.room.at_cursor(SOCKET, Cursor(20), Cursor(11), |_| {}), Ok(()));
-        assert_eq!(world.room.outstanding(SOCKET, TICKET), Some(Cursor(11)));
+        assert_eq!(world.outstanding(), Some(11));
         world.changed(12, 14, 1);
         assert_eq!(world.room.at_cursor(SOCKET, Cursor(20), Cursor(13), |_| {}), Err(NotNow::Stale));
         assert_eq!(world.room.at_cursor(SOCKET, Cursor(19), Cursor(14), |_| {}), Err(NotNow::Moved(Cursor(20))));
         assert_eq!(world.room.at_cursor(SOCKET, Cursor(20), Cursor(14), |_| {}), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn who_departed_and_came_back_is_told_what_changed_meanwhile() {
+        let (world, back) = (World::new().await, Ticket(2));
+        world.enter(5, 3, Some((5, 5)));
+        world.changed(5, 9, 1);
+        world.room.apply(&world.reader, &with_departure(5, &[5, 6], 6, user(1)));
+        world.changed(9, 12, 2);
+        assert_eq!(world.room.tell(SOCKET, Cursor(12)), None, "the room is not theirs now");
+        assert_eq!(world.room.come_back(&world.reader, user(1), back), [SOCKET]);
+        assert_eq!(world.room.outstanding(SOCKET, back).map(|(floor, _)| floor), Some(Cursor(9)), "the last that was flushed before");
+        assert_eq!(world.as_of(12), 9, "the token stands still until it is told");
+        let read = ChangedTallies { items: vec![changed(2)], complete_to: Cursor(12) };
+        world.room.tallies_read(SOCKET, back, Cursor(9), Cursor(12), &read);
+        assert_eq!(world.room.outstanding(SOCKET, back).map(|(floor, _)| floor), None);
+        assert_eq!(world.sent().await, 4, "the reply, a flush, the lines, what changed meanwhile");
     }
 }
