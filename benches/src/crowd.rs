@@ -53,6 +53,8 @@ pub(crate) struct Crowd {
     pub(crate) arrived: Arrived,
     /// The payload of the last frame with deliveries.
     pub(crate) last_frame: Vec<u8>,
+    /// The last answer that was none of those that a send is meant to get.
+    pub(crate) last_refusal: String,
     watch: Option<Watch>,
     receive_buffer: Option<usize>,
 }
@@ -98,6 +100,7 @@ impl Crowd {
             buffer: vec![0; READ_BYTES],
             arrived: Arrived::default(),
             last_frame: Vec::new(),
+            last_refusal: String::new(),
             watch: None,
             receive_buffer: None,
         })
@@ -205,8 +208,8 @@ impl Crowd {
             Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
             other => other?,
         }
-        let Self { events, sockets, buffer, arrived, last_frame, watch, .. } = self;
-        let mut seen = Seen { arrived, last_frame, watch };
+        let Self { events, sockets, buffer, arrived, last_frame, last_refusal, watch, .. } = self;
+        let mut seen = Seen { arrived, last_frame, last_refusal, watch };
         for event in events.iter() {
             let number = event.token().0;
             let socket = &mut sockets[number];
@@ -225,6 +228,7 @@ fn source(number: usize) -> Ipv4Addr {
 struct Seen<'a> {
     arrived: &'a mut Arrived,
     last_frame: &'a mut Vec<u8>,
+    last_refusal: &'a mut String,
     watch: &'a mut Option<Watch>,
 }
 
@@ -311,6 +315,7 @@ impl Seen<'_> {
             }
         } else if [&b"{\"type\":\"rejected\""[..], b"{\"type\":\"unknown\"", b"{\"type\":\"error\""].iter().any(|start| payload.starts_with(start)) {
             self.arrived.refusals += 1;
+            *self.last_refusal = String::from_utf8_lossy(payload).into_owned();
         }
     }
 

@@ -123,7 +123,7 @@ impl Talk {
         let busy = (cpu::of_this()? - load).as_secs_f64() / began.elapsed().as_secs_f64();
         let (deliveries, refusals) = (self.crowd.arrived.deliveries - before.deliveries, self.crowd.arrived.refusals - before.refusals);
         if deliveries != expected {
-            return Ok(Err(format!("{deliveries} deliveries instead of {expected}, {refusals} sends refused")));
+            return Ok(Err(format!("{deliveries} deliveries instead of {expected}, {refusals} sends refused {}", self.crowd.last_refusal)));
         }
         if busy > LOAD_BUSY_MAX {
             return Ok(Err(format!("the load was {:.0} % busy", busy * 100.0)));

@@ -145,7 +145,7 @@ impl Side {
         ensure!(deliveries > 0, "nothing arrived: {:?}", self.crowd.arrived);
         if deliveries != expected {
             let refused = self.crowd.arrived.refusals - before.refusals;
-            return Ok(Err(format!("{deliveries} deliveries instead of {expected}; {refused} of {sent} sends were refused")));
+            return Ok(Err(format!("{deliveries} deliveries instead of {expected}; {refused} of {sent} sends were refused {}", self.crowd.last_refusal)));
         }
         if busy > LOAD_BUSY_MAX {
             return Ok(Err(format!("the load was {:.0} % busy", busy * 100.0)));

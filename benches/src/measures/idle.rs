@@ -86,7 +86,7 @@ fn burst(crowd: &mut Crowd, people: &People) -> anyhow::Result<()> {
     }
     let until = Instant::now() + BURST_DEADLINE;
     while crowd.arrived.deliveries < expected {
-        ensure!(Instant::now() < until, "{} deliveries instead of {expected}", crowd.arrived.deliveries);
+        ensure!(Instant::now() < until, "{:?} instead of {expected} deliveries {}", crowd.arrived, crowd.last_refusal);
         crowd.turn(Duration::from_millis(100))?;
     }
     crowd.listen(Duration::from_secs(1))

@@ -37,6 +37,17 @@ fn what_once_broke_a_promise_does_so_no_more() {
     }
 }
 
+/// The runs beside bugs on purpose, without the bug: more of one fault than a seed draws, and where it says so without what else would mend it.
+#[test]
+fn what_such_runs_found_is_found_no_more() {
+    for (bug, seeds) in [("snapshot before subscribe", 1..=25), ("votes without the identity rule", 25..=25), ("history from the store only", 8..=8)] {
+        for seed in seeds {
+            let output = simulate(&["run", "--seed", &seed.to_string(), "--bug", bug, "--control"]);
+            assert!(output.status.success(), "{bug}: {}", text(&output));
+        }
+    }
+}
+
 /// `make simulate-bugs` has another build.
 #[cfg(not(feature = "planted-bugs"))]
 #[test]

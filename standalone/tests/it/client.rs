@@ -478,6 +478,12 @@ impl Socket {
             let there = self.views.get(&room).map(|view| view.texts().len());
             assert!(tokio::time::Instant::now() < deadline, "{there:?} of {count} messages came");
             match self.read().await {
+                // A busy machine could not bring what was missed in time: clients subscribe anew.
+                Some(ServerFrame::Unsubscribed { reference: None, room: ended, code: Some(code) }) if ended == room && code.status() == 503 => {
+                    println!("not resumed: {code:?}");
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                    self.subscribe(room).await;
+                }
                 Some(frame) => self.backlog.push_back(frame),
                 None => panic!("closed with {:?} at {there:?} of {count} messages", self.closed),
             }
