@@ -45,6 +45,7 @@ impl Deployment {
         ensure!(gateway.service.pid().is_some(), "the gateway is gone");
         Ok(Self { gateway, persister, people, cluster })
     }
+
     /// Every process of it goes to the servers' processor.
     pub(crate) fn serve(&self, apart: &Apart) -> anyhow::Result<()> {
         let services = self.cluster.services().into_iter().chain([&self.persister.service, &self.gateway.service]);

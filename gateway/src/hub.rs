@@ -24,7 +24,7 @@ use std::{
 
 use parley_engines::{
     bus::{Bus, Channel},
-    store::Store,
+    store::{Snapshot, Store, StoreUnavailable, votes::ChangedTallies},
 };
 use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, wire::ServerFrame};
 use tokio::{
@@ -39,6 +39,7 @@ use beat::{BEAT, Beats};
 use departures::Departures;
 use notices::Notices;
 use receiving::Connection;
+pub(crate) use recheck::JUDGE;
 use room::Room;
 pub(crate) use room::{Entered, NotNow, Told};
 use stored::{Stored, Telling};
@@ -282,6 +283,11 @@ impl Hub {
         let mut places: Vec<_> = self.inner.rooms_received(socket).into_iter().filter_map(place).collect();
         places.sort_by_key(|place| place.room);
         places
+    }
+
+    /// What changed of a room's tallies from `from` on, with the reader's own changed votes, as of the snapshot's `next`.
+    pub(crate) async fn changed_tallies(&self, room: RoomId, reader: UserId, from: Cursor) -> Result<Snapshot<ChangedTallies>, StoreUnavailable> {
+        self.inner.changed_tallies(room, reader, from).await
     }
 
     /// Reads what a first answer left out until the socket's client knows all of it, or has gone.

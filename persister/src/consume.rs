@@ -1,6 +1,6 @@
 //! One partition: log → fold → batch → store → notice, from the store's `next` on. One block is written while the next is collected.
 
-use std::{borrow::Cow, future::pending, sync::Arc};
+use std::{future::pending, sync::Arc};
 
 use parley_engines::{
     bus::Bus,
@@ -224,17 +224,17 @@ fn room_of_dead(batch: &Batch) -> Option<RoomId> {
 
 /// Tries again while the store is away. A lost answer is no matter: the next try says that the store has moved.
 async fn commit(shared: &Shared, batch: &Batch, backoff: &mut Backoff) -> Result<Committed, CommitError> {
-    let mut batch = Cow::Borrowed(batch);
-    if planted(PlantedBug::OffsetBeforeRows) {
-        shared.store.commit(&Batch { entries: Vec::new(), ..batch.as_ref().clone() }).await?;
-        batch.to_mut().from = batch.to;
-    }
+    let rows;
+    let batch = if planted(PlantedBug::OffsetBeforeRows) {
+        shared.store.commit(&Batch { entries: Vec::new(), ..batch.clone() }).await?;
+        rows = Batch { from: batch.to, ..batch.clone() };
+        &rows
+    } else {
+        batch
+    };
     loop {
         let start = Instant::now();
-        match shared.store.commit(&batch).await {
-            Err(CommitError::Moved { next }) if planted(PlantedBug::CompareAndSetRemoved) => {
-                batch = Cow::Owned(Batch { from: next, to: batch.to.max(next), ..batch.into_owned() });
-            }
+        match shared.store.commit(batch).await {
             Err(CommitError::Unavailable(error)) => {
                 tracing::warn!(consume.partition = batch.partition.0, %error, "the store is away");
                 backoff.pause().await;

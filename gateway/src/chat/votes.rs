@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use parley_engines::store::{
-    Page, PageRequest,
-    timeline::RowsAt,
-    votes::{ChangedQuery, ChangedTallies, Vote},
-};
+use parley_engines::store::{Page, PageRequest, timeline::RowsAt, votes::Vote};
 use parley_proto::{
-    Cursor, ErrorCode, MessageId, RoomId, UnixMillis, UserId,
+    ErrorCode, MessageId, RoomId, UnixMillis, UserId,
     item::{Item, ItemKind},
-    limits,
     wire::Tallies,
 };
 use serde::Deserialize;
@@ -91,13 +86,6 @@ impl Chat {
     pub async fn tallies(&self, room: RoomId, messages: &[MessageId], reader: UserId) -> Result<Tallies, Refusal> {
         let snapshot = self.store.tallies(room, messages, reader).await?;
         Ok(Tallies { items: snapshot.value, as_of: snapshot.next })
-    }
-
-    /// What changed of a room's tallies from `from` on, with the reader's own changed votes, and the snapshot's `next`.
-    pub(crate) async fn changed_tallies(&self, room: RoomId, reader: UserId, from: Cursor) -> Result<(ChangedTallies, Cursor), Refusal> {
-        let query = ChangedQuery { partition: room.partition(), rooms: &[room], voters: &[reader], from, limit: limits::REPLAY };
-        let snapshot = self.store.changed_tallies(query).await?;
-        Ok((snapshot.value, snapshot.next))
     }
 
     /// Who voted on a message, for a member of its room (judged by the caller).

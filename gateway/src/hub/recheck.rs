@@ -32,7 +32,7 @@ pub(super) const LOOK: Duration = Duration::from_secs(10);
 /// Between two looks while somebody's rights are in doubt.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How often it is judged who receives.
-const JUDGE: Duration = Duration::from_secs(1);
+pub(crate) const JUDGE: Duration = Duration::from_secs(1);
 /// People whose rights are read at a time.
 const READ_AT_ONCE: usize = 8;
 

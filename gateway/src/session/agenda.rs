@@ -66,9 +66,10 @@ impl Agenda {
 
     /// The first of what is due at a time.
     fn first(&self) -> (Instant, Due) {
-        let others = [(self.look_at, Due::Look)].into_iter();
-        let others = others.chain(self.silent_at.map(|at| (at, Due::Silence))).chain(self.departure.closes_at().map(|at| (at, Due::Departs(Step::Close))));
-        others.fold((self.ping_at, Due::Ping), |first, other| if other.0 < first.0 { other } else { first })
+        let ping = (self.ping_at, Due::Ping);
+        let silence = self.silent_at.map(|at| (at, Due::Silence));
+        let close = self.departure.closes_at().map(|at| (at, Due::Departs(Step::Close)));
+        [Some(ping), Some((self.look_at, Due::Look)), silence, close].into_iter().flatten().min_by_key(|(at, _)| *at).unwrap_or(ping)
     }
 }
 

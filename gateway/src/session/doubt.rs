@@ -5,12 +5,10 @@ use std::time::Duration;
 use parley_proto::ErrorCode;
 
 use super::requests::Signed;
-use crate::refusal::Refusal;
+use crate::{hub::JUDGE, refusal::Refusal};
 
 /// When it may be known again.
 const RETRY: Duration = Duration::from_secs(2);
-/// As often as sockets are judged.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 impl Signed {
     /// Nobody vouches for this socket's person.
@@ -32,7 +30,7 @@ impl Signed {
 
     /// A room did not go on for want of somebody who vouches. If that is over before anybody judged this socket, nobody will say so: it looks itself.
     pub(super) async fn look_again(self) {
-        tokio::time::sleep(LOOK_AGAIN).await;
+        tokio::time::sleep(JUDGE).await;
         if !self.is_in_doubt() && !self.outbox.is_closed() {
             self.go_on();
         }

@@ -75,9 +75,9 @@ impl Signed {
 
     /// What changed since the token's `as_of`.
     pub(super) async fn missed_tallies(&self, room: RoomId, as_of: Cursor) -> Missed {
-        match tokio::time::timeout(PATIENCE, self.shared.chat.changed_tallies(room, self.caller.user, as_of)).await {
-            Ok(Ok((read, next))) if read.complete_to < next => Missed::TooMany,
-            Ok(Ok((read, next))) => Missed::Read(read, next),
+        match tokio::time::timeout(PATIENCE, self.shared.hub.changed_tallies(room, self.caller.user, as_of)).await {
+            Ok(Ok(read)) if read.value.complete_to < read.next => Missed::TooMany,
+            Ok(Ok(read)) => Missed::Read(read.value, read.next),
             Ok(Err(_)) | Err(_) => Missed::Later,
         }
     }

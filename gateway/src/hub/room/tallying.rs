@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
-use parley_engines::store::votes::{ChangedQuery, ChangedTallies};
+use parley_engines::store::{
+    Snapshot, StoreUnavailable,
+    votes::{ChangedQuery, ChangedTallies},
+};
 use parley_proto::{Cursor, RoomId, UserId, limits, notice::ChangedTally};
-use tokio::time::{Duration, Instant};
+use tokio::time::{Duration, Instant, timeout};
 
 use super::{Room, State};
 use crate::{
@@ -78,13 +81,15 @@ impl Inner {
     /// Reads what the view that has the ticket was not told, piece by piece, until it was told everything or is gone.
     pub(in crate::hub) async fn follow_tallies(self: Arc<Self>, socket: SocketId, user: UserId, room: RoomId, ticket: Ticket) {
         let Some(notices) = self.notices.get(usize::from(room.partition().0)) else { return };
-        // Once everything that changes is handed on.
-        notices.known().await;
-        while let Some(room) = self.room(room)
-            && let Some((floor, outbox)) = room.outstanding(socket, ticket)
-        {
-            let query = ChangedQuery { partition: room.id.partition(), rooms: &[room.id], voters: &[user], from: floor, limit: limits::REPLAY };
-            match self.store.changed_tallies(query).await {
+        loop {
+            // Everything that changes has to be handed on before it is read. Whether that goes on for long, or the socket is gone, is looked at meanwhile.
+            let is_known = timeout(RETRY, notices.known()).await.is_ok();
+            let Some(room) = self.room(room) else { return };
+            let Some((floor, outbox)) = room.outstanding(socket, ticket) else { return };
+            if !is_known {
+                continue;
+            }
+            match self.changed_tallies(room.id, user, floor).await {
                 Ok(read) => {
                     outbox.half_empty().await;
                     room.tallies_read(socket, ticket, floor, read.next, &read.value);
@@ -92,6 +97,11 @@ impl Inner {
                 Err(_) => tokio::time::sleep(RETRY).await,
             }
         }
+    }
+
+    /// See [`Hub::changed_tallies`](crate::hub::Hub::changed_tallies).
+    pub(in crate::hub) async fn changed_tallies(&self, room: RoomId, reader: UserId, from: Cursor) -> Result<Snapshot<ChangedTallies>, StoreUnavailable> {
+        self.store.changed_tallies(ChangedQuery { partition: room.partition(), rooms: &[room], voters: &[reader], from, limit: limits::REPLAY }).await
     }
 }
 
