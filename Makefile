@@ -43,7 +43,7 @@ cluster-verify: ## Compare that cluster's Kafka, Postgres and Redis, record by r
 	@eval "$$($(CLUSTER) env)" && $(LOADTEST) verify
 
 .PHONY: chaos
-chaos: ## Kill, hold, cut off and empty parts of a cluster while people use it, then check everything; MINUTES=10, SEED=, RATE=120, BROKERS=1
+chaos: ## Kill, hold, cut off and empty parts of a cluster while people use it, then check everything; MINUTES=10, SEED=, PEOPLE=48, ROOMS=6, RATE=120, SAY=700, BROKERS=1
 	@cargo build -q --workspace --bin parley --bin loadtest
 	@$(LOADTEST) chaos
 

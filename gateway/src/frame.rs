@@ -10,7 +10,10 @@ const TWO_BYTES: u8 = 126;
 const EIGHT_BYTES: u8 = 127;
 const HEADER_MAX: usize = 10;
 
-/// A whole text frame of a server: header and JSON, unmasked, in one piece. Clones share the bytes.
+/// A ping without a payload.
+const PING: &[u8] = &[0x89, 0];
+
+/// A whole frame of a server, text unless it is a ping: header and JSON, unmasked, in one piece. Clones share the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
@@ -32,6 +35,11 @@ impl Frame {
         }
         out.put_slice(json.as_bytes());
         Self(out.freeze())
+    }
+
+    /// Asks whether the client is there.
+    pub(crate) fn ping() -> Self {
+        Self(Bytes::from_static(PING))
     }
 
     /// Bytes on the wire that are not written yet.
@@ -84,5 +92,12 @@ mod tests {
             assert_eq!(Frame::text(&json).bytes(), theirs, "{len}");
             assert_eq!(Frame::text(&json).json(), json);
         }
+    }
+
+    #[test]
+    fn a_ping_is_what_the_library_would_write() {
+        let mut theirs = Vec::new();
+        TheirFrame::ping(Vec::new()).format(&mut theirs).unwrap();
+        assert_eq!(Frame::ping().bytes(), theirs);
     }
 }

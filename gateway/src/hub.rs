@@ -259,6 +259,11 @@ impl Hub {
         self.inner.room(room).is_some_and(|room| room.queue(socket, frame))
     }
 
+    /// Whether the socket receives the room, or will again once it is known that its person still may.
+    pub(crate) fn receives(&self, socket: SocketId, room: RoomId) -> bool {
+        self.inner.room(room).is_some_and(|room| room.receives(socket))
+    }
+
     /// Where the socket stands in a room that it receives.
     pub fn cursor(&self, socket: SocketId, room: RoomId) -> Option<Cursor> {
         self.inner.room(room)?.cursor(socket)
@@ -293,11 +298,6 @@ impl Hub {
     /// Reads what a first answer left out until the socket's client knows all of it, or has gone.
     pub(crate) fn follow_tallies(&self, socket: SocketId, user: UserId, room: RoomId, ticket: Ticket) -> impl Future<Output = ()> + use<> {
         Arc::clone(&self.inner).follow_tallies(socket, user, room, ticket)
-    }
-
-    /// How far the client's own knowledge of its cursors lies back, at most.
-    pub fn untold(&self, socket: SocketId) -> u64 {
-        self.inner.rooms_received(socket).iter().map(|room| room.untold(socket)).max().unwrap_or_default()
     }
 
     /// A send of this socket was acked: it is told once the message is stored.
@@ -360,9 +360,16 @@ impl Inner {
     async fn leave(&self, socket: SocketId, room: RoomId) -> bool {
         let Some(entry) = self.room(room) else { return false };
         let left = entry.leave(socket);
+        self.release(&entry).await;
+        left
+    }
+
+    /// Ends what a room without sockets needs.
+    async fn release(&self, entry: &Room) {
+        let room = entry.id;
         let mut channel = entry.channel.lock().await;
         if channel.gone || !entry.is_empty() {
-            return left;
+            return;
         }
         channel.gone = true;
         // Whoever comes now finds this entry, and the channel held: they subscribe after it is unsubscribed, never before.
@@ -374,7 +381,6 @@ impl Inner {
         {
             tracing::debug!(%error, %room, "hub.unsubscribe");
         }
-        left
     }
 
     async fn keep_beating(self: Arc<Self>) {

@@ -48,6 +48,7 @@ struct State {
     frames: VecDeque<Frame>,
     bytes: usize,
     close: Option<CloseCode>,
+    is_asked_for_cursors: bool,
     /// Of the one that writes, while it waits for something to write.
     writer: Option<Waker>,
 }
@@ -57,6 +58,8 @@ struct State {
 pub enum Outgoing {
     /// Writes what it was given.
     Frames,
+    /// Tells the client its cursors.
+    Cursors,
     Close(CloseCode),
 }
 
@@ -132,6 +135,13 @@ impl Outbox {
         }
     }
 
+    /// The client knows too little of its cursors: it is told them behind what is queued already.
+    pub(crate) fn ask_for_cursors(&self) {
+        let mut state = self.state();
+        state.is_asked_for_cursors = true;
+        Self::wake(state);
+    }
+
     /// Closes the socket after what is queued already; the first reason stays.
     pub fn close(&self, code: CloseCode) {
         let mut state = self.state();
@@ -166,6 +176,9 @@ impl Outbox {
         }
         if let Some(code) = state.close {
             return Poll::Ready(Outgoing::Close(code));
+        }
+        if std::mem::take(&mut state.is_asked_for_cursors) {
+            return Poll::Ready(Outgoing::Cursors);
         }
         state.writer = Some(context.waker().clone());
         Poll::Pending

@@ -1,19 +1,20 @@
 //! Who may read and write a room: asked before every append and every page.
 //!
-//! What the store said is kept for at most 15 s and dropped at once when a revocation arrives. While the store is away, it counts on for as long as the person's
-//! rights are [`verified`] otherwise.
+//! What the store said is asked for anew after 15 s and dropped at once when a revocation arrives. It counts on for as long as the person's rights are
+//! [`verified`] otherwise, and nobody waits for the new answer: a store that hangs must not hold up what is said.
 
 use std::{
+    collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
-use parley_engines::store::{Store, rooms::Membership};
+use parley_engines::store::{Store, StoreUnavailable, rooms::Membership};
 use parley_proto::{ErrorCode, RoomId, UserId};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use crate::{
     recent::{Known, Recent},
@@ -27,8 +28,8 @@ use verified::Verified;
 
 /// A look at everybody's rights takes no longer; see `hub::recheck`.
 pub(crate) const LOOK_DEADLINE: Duration = Duration::from_secs(5);
-/// Where something else vouches for a membership, the store is not waited for any longer.
-const STORE_PATIENCE: Duration = Duration::from_millis(500);
+/// Memberships that are asked for anew at the same time, behind what counts on.
+const RENEWALS_MAX: usize = 64;
 /// After this long the store is asked again.
 const RECHECK: Duration = Duration::from_secs(15);
 /// What a client is told to wait while nobody vouches for it.
@@ -42,6 +43,7 @@ pub struct Rights {
     store: Arc<dyn Store>,
     members: Arc<Recent<(RoomId, UserId), Held>>,
     verified: Arc<Verified>,
+    renewals: Arc<Mutex<HashSet<(RoomId, UserId)>>>,
     /// How many revocations were heard: what was read before one is not kept after it.
     revocations: Arc<AtomicU64>,
 }
@@ -56,7 +58,8 @@ struct Held {
 impl Rights {
     /// Knows nothing yet.
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store, members: Arc::new(Recent::new(MEMBERSHIPS_MAX, RECHECK)), verified: Arc::default(), revocations: Arc::default() }
+        let members = Arc::new(Recent::new(MEMBERSHIPS_MAX, RECHECK));
+        Self { store, members, verified: Arc::default(), renewals: Arc::default(), revocations: Arc::default() }
     }
 
     /// Who is vouched for.
@@ -78,15 +81,47 @@ impl Rights {
         if self.verified.is_overdue(user, asked_at) {
             return Err(Refusal::new(ErrorCode::AuthUnverified).retry_after(RETRY));
         }
-        let Some(held) = held.filter(|held| self.verified.covers(user, held.asked_at, asked_at)) else {
-            return self.ask(room, user, asked_at).await;
-        };
-        match timeout(STORE_PATIENCE, self.ask(room, user, asked_at)).await {
-            Ok(Err(refusal)) if refusal.code.status() != 503 => Err(refusal),
-            Ok(Ok(membership)) => Ok(membership),
-            Ok(Err(_)) | Err(_) if self.members.get(&(room, user)).is_some() => Ok(held.membership),
-            Ok(Err(_)) | Err(_) => Err(Refusal::unavailable()),
+        match held.filter(|held| self.verified.covers(user, held.asked_at, asked_at)) {
+            Some(held) => {
+                self.renew(room, user, asked_at);
+                Ok(held.membership)
+            }
+            None => self.ask(room, user, asked_at).await,
         }
+    }
+
+    /// All memberships of a person, asked for at `asked_at`. What is held of them is as new as that.
+    pub(crate) async fn memberships(&self, user: UserId, asked_at: Instant) -> Result<Vec<Membership>, StoreUnavailable> {
+        let heard = self.revocations.load(Ordering::Acquire);
+        let memberships = self.store.memberships(user).await?;
+        for membership in &memberships {
+            let key = (membership.room, user);
+            if self.members.get(&key).is_some() && self.revocations.load(Ordering::Acquire) == heard {
+                self.members.put(key, Held { membership: *membership, asked_at });
+            }
+        }
+        Ok(memberships)
+    }
+
+    /// Asks behind what counts on, unless that is under way.
+    fn renew(&self, room: RoomId, user: UserId, asked_at: Instant) {
+        {
+            let mut renewals = self.renewals();
+            if renewals.len() >= RENEWALS_MAX || !renewals.insert((room, user)) {
+                return;
+            }
+        }
+        let rights = self.clone();
+        tokio::spawn(async move {
+            if let Err(refusal) = rights.ask(room, user, asked_at).await {
+                tracing::debug!(?refusal, "rights.renew");
+            }
+            rights.renewals().remove(&(room, user));
+        });
+    }
+
+    fn renewals(&self) -> MutexGuard<'_, HashSet<(RoomId, UserId)>> {
+        self.renewals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn ask(&self, room: RoomId, user: UserId, asked_at: Instant) -> Result<Membership, Refusal> {

@@ -7,6 +7,7 @@ mod alarm;
 mod context;
 mod departure;
 mod doubt;
+mod holds;
 mod requests;
 mod resume;
 mod tallies;
@@ -24,10 +25,10 @@ use std::{
 use futures::{FutureExt, SinkExt, StreamExt};
 use hyper_tungstenite::HyperWebsocketStream;
 use parley_proto::{
-    ErrorCode, WINDOW, limits,
+    ErrorCode, limits,
     wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{
     self, Message,
     protocol::{CloseFrame, WebSocketConfig},
@@ -35,6 +36,7 @@ use tokio_tungstenite::tungstenite::{
 
 use crate::{
     clock,
+    frame::Frame,
     hub::SocketInfo,
     metrics,
     outbox::{Outbox, Outgoing},
@@ -68,8 +70,6 @@ const READ_BUFFER: usize = 512;
 const CONTROL_BUFFER: usize = 1024;
 /// Where frames come and go without a pause, what is due waits for so many of them.
 const TURNS_UNTIL_DUE: usize = 64;
-/// The client is told its cursors when one of them is ahead of its knowledge by more than this.
-const UNTOLD_MAX: u64 = WINDOW / 8;
 /// How long the closing of a socket may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -217,6 +217,8 @@ struct Connection {
 /// What a connection deals with next.
 enum Event {
     Outgoing(Outgoing),
+    /// A message was begun and is not whole after its time.
+    Unfinished,
     Message(Option<Result<Message, tungstenite::Error>>),
     Due(Due, Agenda),
 }
@@ -242,8 +244,8 @@ impl Connection {
                 for is_outbox in [!has_written, has_written] {
                     if is_outbox && let Poll::Ready(outgoing) = self.outbox.poll_take(context, &mut self.writer.frames) {
                         return Poll::Ready(Event::Outgoing(outgoing));
-                    } else if !is_outbox && let Poll::Ready(message) = heard.poll(context, |context| self.stream.poll_next_unpin(context)) {
-                        return Poll::Ready(Event::Message(message));
+                    } else if !is_outbox && let Poll::Ready(event) = heard.poll(context, |context| self.poll_hear(context)) {
+                        return Poll::Ready(event);
                     }
                 }
                 look(context)
@@ -252,7 +254,12 @@ impl Connection {
             has_written = matches!(event, Event::Outgoing(_));
             let dealt = match event {
                 Event::Outgoing(Outgoing::Frames) => self.write().await,
+                Event::Outgoing(Outgoing::Cursors) => {
+                    self.signed.tell_cursors();
+                    Ok(())
+                }
                 Event::Outgoing(Outgoing::Close(code)) => Err(Some(code)),
+                Event::Unfinished => Err(Some(CloseCode::Policy)),
                 Event::Message(message) => match self.hear(message) {
                     Ok(Some(frame)) => {
                         Box::pin(requests.take(frame)).await;
@@ -296,6 +303,13 @@ impl Connection {
         tokio::time::timeout(deadline, write(self)).await.map_err(|_| Some(CloseCode::Slow))
     }
 
+    fn poll_hear(&mut self, context: &mut task::Context<'_>) -> Poll<Event> {
+        match self.stream.poll_next_unpin(context) {
+            Poll::Ready(message) => Poll::Ready(Event::Message(message)),
+            Poll::Pending => self.unfinished.poll_overdue(context).map(|()| Event::Unfinished),
+        }
+    }
+
     /// What came: a request, or nothing to be answered, or the end.
     fn hear(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<Option<ClientFrame>, Option<CloseCode>> {
         self.is_heard = true;
@@ -326,20 +340,12 @@ impl Connection {
         match due {
             Due::Ping => {
                 self.signed.tell_cursors();
-                self.in_time(async |connection| connection.stream.send(Message::Ping(bytes::Bytes::new())).await).await?.map_err(|_| None)?;
+                self.outbox.push(Frame::ping());
                 self.is_heard = false;
                 agenda.expect_answer();
             }
             Due::Silence if !self.is_heard => return Err(Some(CloseCode::GoingAway)),
             Due::Silence => {}
-            Due::Look => {
-                if self.unfinished.is_overdue(Instant::now()) {
-                    return Err(Some(CloseCode::Policy));
-                }
-                if self.signed.shared.hub.untold(self.signed.socket) > UNTOLD_MAX {
-                    self.signed.tell_cursors();
-                }
-            }
             Due::Verified(true) => self.signed.go_on(),
             Due::Verified(false) => self.signed.stop().await,
             Due::Departs(Step::Tell) => {

@@ -50,6 +50,8 @@ pub struct Plan {
     pub rooms: usize,
     /// Wishes in a second, all together.
     pub rate: f64,
+    /// How often a wish is to say something: see [`SAY`](crate::people::SAY).
+    pub say: u32,
     pub gateways: usize,
     pub persisters: usize,
     pub brokers: Brokers,
@@ -123,7 +125,8 @@ async fn run_on(plan: &Plan, cluster: &Cluster, histories: &Path) -> anyhow::Res
     // Most come through NGINX; some know a gateway, and stay when NGINX goes.
     let mut socket_urls = vec![web.clone(); 4];
     socket_urls.extend(cluster.gateways().iter().map(|gateway| format!("http://{}", gateway.addr)));
-    let crowd = Crowd { url: web, socket_urls, people: plan.people, rooms: plan.rooms, rooms_each: plan.rooms.min(3), rate: plan.rate, seed: plan.seed };
+    let Plan { people, rooms, rate, say, seed, .. } = *plan;
+    let crowd = Crowd { url: web, socket_urls, people, rooms, rooms_each: rooms.min(3), rate, say, seed };
     let talking = crowd.start(histories, began).await?;
     println!("{} people talk in {} rooms; seed {}", plan.people, plan.rooms, plan.seed);
     let mut faults = Faults::new(cluster, &deployment, plan.folder.clone(), began).await?;

@@ -12,6 +12,7 @@ use parley_cluster::cluster::Brokers;
 use parley_loadtest::{
     chaos::{self, Length},
     check::Verdict,
+    people::SAY,
     talk::{self, Plan, Summary},
     texts,
     verify::{Deployment, verify},
@@ -73,6 +74,9 @@ struct ChaosOptions {
     /// Things that people do in a second, all together.
     #[arg(long, env = "RATE", default_value_t = 120.0)]
     rate: f64,
+    /// How often that is to say something: so often, while everything else together comes 300 times.
+    #[arg(long, env = "SAY", default_value_t = SAY)]
+    say: u32,
     #[arg(long, env = "GATEWAYS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=8))]
     gateways: u16,
     #[arg(long, env = "PERSISTERS", default_value_t = 2, value_parser = clap::value_parser!(u16).range(1..=4))]
@@ -97,6 +101,7 @@ impl ChaosOptions {
             people: self.people,
             rooms: self.rooms,
             rate: self.rate,
+            say: self.say,
             gateways: self.gateways.into(),
             persisters: self.persisters.into(),
             brokers: if self.brokers == 1 { Brokers::One } else { Brokers::Three },

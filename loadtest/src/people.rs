@@ -12,7 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use parley_proto::RoomId;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use tokio::{
@@ -38,10 +38,12 @@ mod outbox;
 mod person;
 mod spread;
 
-pub use self::spread::Spread;
+pub use self::{habits::SAY, spread::Spread};
 
 /// Sign-ups under way at the same time: hashing a password is dear on purpose.
 const SIGN_UPS: usize = 4;
+/// People who come into their rooms at the same time.
+const JOINS: usize = 8;
 /// Tries to set something up, each after a pause.
 const TRIES: u32 = 60;
 const TRY_PAUSE: Duration = Duration::from_millis(500);
@@ -61,6 +63,8 @@ pub struct Crowd {
     pub rooms_each: usize,
     /// Wishes of all of them together in a second.
     pub rate: f64,
+    /// How often a wish is to say something: see [`SAY`].
+    pub say: u32,
     pub seed: u64,
 }
 
@@ -151,20 +155,25 @@ impl Crowd {
         let counters = Arc::new(Counters::default());
         let (phase, phases) = watch::channel(Phase::Talking);
         let accounts = self.sign_up().await?;
-        let (owner, _) = &accounts[0];
         let mut rooms = Vec::new();
-        for number in 0..self.rooms {
+        // One person may make but few.
+        for (number, (owner, _)) in (0..self.rooms).zip(accounts.iter().cycle()) {
             let name = format!("chaos {:x} {number}", self.seed);
             rooms.push(again(|| owner.create_room(&name)).await.context("a room")?);
         }
         let mut rng = StdRng::seed_from_u64(self.seed);
         let urls: Arc<[String]> = self.socket_urls.clone().into();
-        let mut people = JoinSet::new();
-        for (account, credentials) in accounts {
-            let own: Vec<_> = rooms.choose_multiple(&mut rng, self.rooms_each).copied().collect();
-            for room in &own {
+        let rooms_of: Vec<Vec<_>> = accounts.iter().map(|_| rooms.choose_multiple(&mut rng, self.rooms_each).copied().collect()).collect();
+        let joining = accounts.iter().zip(&rooms_of).map(|((account, _), own)| async move {
+            for room in own {
                 again(|| account.join(*room)).await.context("to join")?;
             }
+            anyhow::Ok(())
+        });
+        let joining: Vec<_> = joining.collect();
+        futures::stream::iter(joining).buffer_unordered(JOINS).try_collect::<()>().await?;
+        let mut people = JoinSet::new();
+        for ((account, credentials), own) in accounts.into_iter().zip(rooms_of) {
             let name = credentials.user_name.clone();
             let mut recorder = Recorder::create(folder, &name, began)?;
             recorder.note(&Event::Person { user: account.user, name: name.clone() })?;
@@ -172,7 +181,7 @@ impl Crowd {
             let pause = Duration::from_secs_f64(self.people as f64 / self.rate);
             let rng = StdRng::seed_from_u64(rng.random());
             let counters = Arc::clone(&counters);
-            let setting = Setting { credentials, account, rooms: own, urls: Arc::clone(&urls), pause, rng, recorder, counters };
+            let setting = Setting { credentials, account, rooms: own, urls: Arc::clone(&urls), pause, say: self.say, rng, recorder, counters };
             people.spawn(Person::new(setting).live(phases.clone()));
         }
         Ok(Talking { counters, rooms, phase, people })

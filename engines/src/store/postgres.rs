@@ -33,6 +33,7 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 use thiserror::Error;
+use tokio::runtime::Handle;
 
 use super::StoreUnavailable;
 
@@ -49,6 +50,8 @@ const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 const IDLE_IN_TRANSACTION_MAX: Duration = Duration::from_secs(5);
 /// How long a batch waits for a lock. Whoever holds one for longer is gone or stands still.
 const LOCK_WAIT_MAX: Duration = Duration::from_secs(5);
+/// How long the pool waits for a connection on which a call was given up.
+const TAKE_BACK_MAX: Duration = Duration::from_millis(500);
 /// A machine that is gone is found out by what TCP asks it: after ten seconds, and not after two hours.
 const KEEPALIVES: &str = "set tcp_keepalives_idle = 5; set tcp_keepalives_interval = 1; set tcp_keepalives_count = 5";
 
@@ -67,6 +70,8 @@ pub struct PostgresConfig {
     pub schema: Schema,
     /// At most so many for questions and small changes; they are opened when they are needed.
     pub call_connections_max: u32,
+    /// At most so many for asking what ended of people's rights: whoever waits for other calls puts nobody in doubt.
+    pub rights_connections_max: u32,
     /// At most so many for batches and imports.
     pub batch_connections_max: u32,
     /// A question, or a change of an account, a session, a room.
@@ -80,6 +85,7 @@ impl Default for PostgresConfig {
         Self {
             schema: Schema::MustBeCurrent,
             call_connections_max: 16,
+            rights_connections_max: 1,
             batch_connections_max: 4,
             call_deadline: Duration::from_secs(2),
             batch_deadline: Duration::from_secs(30),
@@ -128,6 +134,7 @@ impl From<MigrateError> for OpenError {
 #[derive(Debug, Clone)]
 pub struct PostgresStore {
     calls: PgPool,
+    rights: PgPool,
     batches: PgPool,
     config: PostgresConfig,
 }
@@ -143,6 +150,7 @@ impl PostgresStore {
         within(OPEN_DEADLINE, check_schema(&options)).await?;
         Ok(Self {
             calls: pool(options.clone(), config.call_connections_max, config.call_deadline, config.call_deadline),
+            rights: pool(options.clone(), config.rights_connections_max, config.call_deadline, config.call_deadline),
             batches: pool(options, config.batch_connections_max, config.batch_deadline, LOCK_WAIT_MAX),
             config,
         })
@@ -159,12 +167,18 @@ impl PostgresStore {
     /// Waits for what is under way and closes the connections.
     pub async fn close(&self) {
         self.calls.close().await;
+        self.rights.close().await;
         self.batches.close().await;
     }
 
     /// For one statement, which is its own transaction.
     async fn statement(&self) -> Result<Lease, sqlx::Error> {
         Ok(Lease::new(self.calls.acquire().await?))
+    }
+
+    /// For one statement about what ended of people's rights.
+    async fn rights_statement(&self) -> Result<Lease, sqlx::Error> {
+        Ok(Lease::new(self.rights.acquire().await?))
     }
 
     /// For several questions about one snapshot.
@@ -200,7 +214,7 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
 
 fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration, lock_wait_max: Duration) -> PgPool {
     let settings = format!(
-        "set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}; {KEEPALIVES}",
+        "set client_min_messages = error; set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}; {KEEPALIVES}",
         deadline.as_millis(),
         lock_wait_max.as_millis(),
         IDLE_IN_TRANSACTION_MAX.as_millis()
@@ -279,22 +293,24 @@ async fn check_schema(options: &PgConnectOptions) -> Result<(), OpenError> {
     Ok(())
 }
 
-/// A connection for one call. Unless the call comes to [`Lease::done`], the connection is closed and not used again: a statement may still be under way on it,
-/// and waiting for that would keep the pool short of it.
+/// A connection for one call. What a call begins and does not bring to [`Lease::done`], because it failed or nobody waits for it any more, is taken back behind
+/// it: to open a connection costs the server a hundred times what most calls do, and calls are given up when the server is busy already.
 struct Lease {
-    connection: PoolConnection<Postgres>,
+    /// There until it is dropped.
+    connection: Option<PoolConnection<Postgres>>,
     in_transaction: bool,
     is_done: bool,
 }
 
 impl Lease {
     fn new(connection: PoolConnection<Postgres>) -> Self {
-        Self { connection, in_transaction: false, is_done: false }
+        Self { connection: Some(connection), in_transaction: false, is_done: false }
     }
 
     async fn begin(mut self, begin: &'static str) -> Result<Self, sqlx::Error> {
-        sqlx::raw_sql(begin).execute(&mut *self.connection).await?;
+        // Before it is asked for: given up in between, it may have begun.
         self.in_transaction = true;
+        sqlx::raw_sql(begin).execute(&mut *self).await?;
         Ok(self)
     }
 
@@ -310,7 +326,7 @@ impl Lease {
 
     async fn end(&mut self, end: &'static str) -> Result<(), sqlx::Error> {
         if self.in_transaction {
-            sqlx::raw_sql(end).execute(&mut *self.connection).await?;
+            sqlx::raw_sql(end).execute(&mut **self).await?;
         }
         self.is_done = true;
         Ok(())
@@ -321,21 +337,33 @@ impl Deref for Lease {
     type Target = PgConnection;
 
     fn deref(&self) -> &PgConnection {
-        &self.connection
+        self.connection.as_deref().expect("there until it is dropped")
     }
 }
 
 impl DerefMut for Lease {
     fn deref_mut(&mut self) -> &mut PgConnection {
-        &mut self.connection
+        self.connection.as_deref_mut().expect("there until it is dropped")
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        if !self.is_done {
-            self.connection.close_on_drop();
-        }
+        let Some(mut connection) = self.connection.take().filter(|_| !self.is_done) else { return };
+        let Ok(runtime) = Handle::try_current() else { return connection.close_on_drop() };
+        let in_transaction = self.in_transaction;
+        runtime.spawn(async move {
+            let taken_back = async {
+                match in_transaction {
+                    true => sqlx::raw_sql("rollback").execute(&mut *connection).await.map(drop),
+                    false => connection.ping().await,
+                }
+            };
+            // A statement that is still under way would keep the pool short of this connection.
+            if !matches!(tokio::time::timeout(TAKE_BACK_MAX, taken_back).await, Ok(Ok(()))) {
+                connection.close_on_drop();
+            }
+        });
     }
 }
 

@@ -23,6 +23,8 @@ use crate::{clock, limits::What, metrics, refusal::Refusal};
 const FLOOR_DISTANCE_MAX: u64 = WINDOW / 2;
 /// What a client is told to wait before it retries an unknown outcome.
 const UNKNOWN_RETRY_MS: u64 = 500;
+/// A first attempt does not wait longer for whether what holds it back is in the log.
+const SETTLED_PATIENCE: Duration = Duration::from_millis(500);
 /// What a client is told to wait while the producer's queue is full.
 const QUEUE_RETRY: Duration = Duration::from_millis(250);
 
@@ -188,6 +190,20 @@ impl Chat {
                 Err(EnqueueError::Closed) => attempt.answered(attempt.refusal(&Refusal::unavailable())),
             },
         }
+    }
+
+    /// Whether a send of unknown outcome, or its cancel, turned out to be in the log or the store.
+    pub(crate) async fn is_settled(&self, sender: UserId, room: RoomId, cid: Cid, base: Cursor) -> bool {
+        let attempt = Attempt::new(Kind::Message, sender, room, cid, base, true, Instant::now());
+        let look = async {
+            let end = self.ends.fresh(attempt.partition()).await.ok()?;
+            match self.floor(&attempt, end).await {
+                Ok(floor) => self.reader.first_occurrence(attempt.partition(), attempt.id, cid, floor, end).await.ok()?.map(drop),
+                Err(SendOutcome::Ack { .. }) => Some(()),
+                Err(_) => None,
+            }
+        };
+        tokio::time::timeout(SETTLED_PATIENCE, look).await.ok().flatten().is_some()
     }
 
     /// The floor, what earlier attempts came to, and the record's bytes.

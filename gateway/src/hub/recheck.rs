@@ -15,9 +15,9 @@ use parley_engines::{
     store::{StoreUnavailable, accounts::Session},
 };
 use parley_proto::{
-    ErrorCode, RoomId, SessionId, UnixMillis, UserId,
+    RoomId, SessionId, UnixMillis, UserId,
     planted::{PlantedBug, planted},
-    wire::{CloseCode, ServerFrame},
+    wire::CloseCode,
 };
 use tokio::{
     sync::broadcast::{self, error::RecvError},
@@ -66,19 +66,20 @@ impl Inner {
         for (socket, info) in affected {
             match revocation.room {
                 None => info.outbox.end(CloseCode::SessionEnded),
-                Some(room) => self.expel(socket, &info, room).await,
+                Some(room) => self.expel(socket, room).await,
             }
         }
     }
 
-    async fn expel(&self, socket: SocketId, info: &SocketInfo, room: RoomId) {
+    async fn expel(&self, socket: SocketId, room: RoomId) {
         if let Some(entry) = Self::lock(&self.sockets).get_mut(&socket) {
             entry.rooms.remove(&room);
         }
         Self::lock(&self.activity).remove(socket, room);
         self.presence.leave(socket, room);
-        if self.leave(socket, room).await {
-            info.outbox.send(&ServerFrame::Unsubscribed { reference: None, room, code: Some(ErrorCode::NotFound) });
+        if let Some(entry) = self.room(room) {
+            entry.expel(socket);
+            self.release(&entry).await;
         }
     }
 
@@ -118,9 +119,9 @@ impl Inner {
                 metrics::rights_checked("store", people.len());
                 let changed = verified.store_said(&versions, begun);
                 let reading = futures::stream::iter(changed).map(|(user, version)| self.read_rights(user, version, begun)).buffer_unordered(READ_AT_ONCE);
-                let read: Vec<Result<(), StoreUnavailable>> = reading.collect().await;
-                // For the time when the store is away. A bus that is away itself will be told by the next look.
-                if let Err(error) = self.bus.raise_rights(&versions).await {
+                // The bus is told for the time when the store is away, whether or not that comes before everything is read.
+                let (raised, read) = tokio::join!(self.bus.raise_rights(&versions), reading.collect::<Vec<Result<(), StoreUnavailable>>>());
+                if let Err(error) = raised {
                     tracing::debug!(%error, "hub.rights.raise");
                 }
                 read.iter().all(Result::is_ok)
@@ -160,7 +161,7 @@ impl Inner {
                 None => ended.push(Revocation::of_session(id)),
             }
         }
-        let memberships: HashSet<RoomId> = self.store.memberships(user).await?.into_iter().map(|membership| membership.room).collect();
+        let memberships: HashSet<RoomId> = self.rights.memberships(user, begun).await?.into_iter().map(|membership| membership.room).collect();
         ended.extend(rooms.difference(&memberships).map(|room| Revocation::of_member(user, *room)));
         for revocation in &ended {
             metrics::revocation_found();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use parley_proto::{
-    Cursor, Position, RoomId, UserId,
+    Cursor, ErrorCode, Position, RoomId, UserId, WINDOW,
     planted::{PlantedBug, planted},
     wire::ServerFrame,
 };
@@ -24,6 +24,8 @@ use crate::{metrics, outbox::Outbox, reader::Reader};
 
 /// Refused records of a room that are remembered.
 pub(super) const VOIDS_MAX: usize = 1_000;
+/// A client is told its cursors when one of them is ahead of its knowledge by more than this.
+const UNTOLD_MAX: u64 = WINDOW / 8;
 
 /// One socket in one room.
 #[derive(Debug)]
@@ -148,6 +150,18 @@ impl Room {
     /// Returns whether the socket was here.
     pub(super) fn leave(&self, socket: SocketId) -> bool {
         self.state().watchers.remove(&socket).is_some()
+    }
+
+    /// The same for a socket that has no right to be here any more: it is told before anything that comes later.
+    pub(super) fn expel(&self, socket: SocketId) {
+        let mut state = self.state();
+        if let Some(watcher) = state.watchers.remove(&socket) {
+            watcher.outbox.send(&ServerFrame::Unsubscribed { reference: None, room: self.id, code: Some(ErrorCode::NotFound) });
+        }
+    }
+
+    pub(super) fn receives(&self, socket: SocketId) -> bool {
+        self.state().watchers.contains_key(&socket)
     }
 
     /// Queues a frame for a socket that is here.
@@ -298,9 +312,10 @@ impl Room {
         state.watchers.values().for_each(|watcher| void(watcher, Some(&frame)));
     }
 
-    /// How far the view's cursor is above what the client knows.
-    pub(super) fn untold(&self, socket: SocketId) -> u64 {
-        self.with_view(socket, |view| view.untold()).unwrap_or_default()
+    /// Has the clients told their cursors that know too little of them.
+    pub(super) fn remind(&self) {
+        let state = self.state();
+        state.watchers.values().filter(|watcher| watcher.view.untold() > UNTOLD_MAX).for_each(|watcher| watcher.outbox.ask_for_cursors());
     }
 
     /// Runs `queue` if the socket's cursor is still `cursor` and no tally changed since `as_of`.

@@ -1,5 +1,6 @@
 //! Finds an identity in a piece of the log: how a retry learns what became of its earlier attempts.
 
+use memchr::memmem;
 use parley_engines::log::{LogError, ReadMax};
 use parley_proto::{Cid, Cursor, Kind, MessageId, PartitionId, Position, check, fold};
 
@@ -15,6 +16,8 @@ impl Reader {
         from: Cursor,
         to: Cursor,
     ) -> Result<Option<(Position, Kind)>, LogError> {
+        // The bytes of the cid are compared first: hashing every record of the range would cost more than reading it.
+        let has_cid = memmem::Finder::new(cid.0.as_bytes());
         let mut next = from;
         while next < to {
             let records = self.log.read(partition, next, ReadMax::default()).await?;
@@ -24,8 +27,7 @@ impl Reader {
                 if record.position.at() >= to {
                     return Ok(None);
                 }
-                // The bytes of the cid are compared first: hashing every record of the range would cost more than reading it.
-                if !contains(&record.bytes, cid.0.as_bytes()) {
+                if has_cid.find(&record.bytes).is_none() {
                     continue;
                 }
                 if let Ok(found) = check::check(&record.bytes, partition)
@@ -39,8 +41,4 @@ impl Reader {
         }
         Ok(None)
     }
-}
-
-fn contains(bytes: &[u8], needle: &[u8; 16]) -> bool {
-    bytes.windows(needle.len()).any(|window| window == needle)
 }

@@ -3,21 +3,17 @@
 use parley_proto::limits;
 use tokio::{
     sync::watch,
-    time::{Duration, Instant, sleep_until},
+    time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::departure::{Departure, Step};
-
-/// How often a socket looks whether its client's knowledge of its cursors is old, and whether a message is unfinished.
-const CURSORS_LOOK: Duration = Duration::from_secs(5);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Due {
     Ping,
     /// Nothing came for as long as a ping may take: see [`Agenda::expect_answer`].
     Silence,
-    Look,
     /// Whether somebody vouches for this person's rights: that changed.
     Verified(bool),
     Departs(Step),
@@ -28,7 +24,6 @@ pub(super) enum Due {
 #[derive(Debug)]
 pub(super) struct Agenda {
     ping_at: Instant,
-    look_at: Instant,
     silent_at: Option<Instant>,
     verified: watch::Receiver<bool>,
     pub(super) departure: Departure,
@@ -36,8 +31,7 @@ pub(super) struct Agenda {
 
 impl Agenda {
     pub(super) fn new(verified: watch::Receiver<bool>, drain: CancellationToken) -> Self {
-        let now = Instant::now();
-        Self { ping_at: now + limits::HEARTBEAT, look_at: now + CURSORS_LOOK, silent_at: None, verified, departure: Departure::Stays(drain) }
+        Self { ping_at: Instant::now() + limits::HEARTBEAT, silent_at: None, verified, departure: Departure::Stays(drain) }
     }
 
     /// A ping was written: whoever is there answers in time.
@@ -56,7 +50,6 @@ impl Agenda {
         // What was missed is not made up for.
         match due {
             Due::Ping => self.ping_at = Instant::now() + limits::HEARTBEAT,
-            Due::Look => self.look_at = Instant::now() + CURSORS_LOOK,
             Due::Silence => self.silent_at = None,
             Due::Departs(Step::Close) => self.departure = Departure::Left,
             Due::Verified(_) | Due::Departs(Step::Tell) => {}
@@ -69,12 +62,14 @@ impl Agenda {
         let ping = (self.ping_at, Due::Ping);
         let silence = self.silent_at.map(|at| (at, Due::Silence));
         let close = self.departure.closes_at().map(|at| (at, Due::Departs(Step::Close)));
-        [Some(ping), Some((self.look_at, Due::Look)), silence, close].into_iter().flatten().min_by_key(|(at, _)| *at).unwrap_or(ping)
+        [Some(ping), silence, close].into_iter().flatten().min_by_key(|(at, _)| *at).unwrap_or(ping)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[tokio::test]

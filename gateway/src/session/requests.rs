@@ -4,7 +4,6 @@
 //! Subscribes of one socket wait for each other.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -18,7 +17,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::context::{Caller, Shared};
+use super::{
+    context::{Caller, Shared},
+    holds::{Holds, Sent},
+};
 use crate::{
     chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest, VoteRequest},
     hub::{NotNow, SocketId, Told},
@@ -47,8 +49,7 @@ pub(super) struct Signed {
     pub(super) outbox: Outbox,
     /// Held while the set of subscribed rooms changes.
     pub(super) subscribing: Arc<tokio::sync::Mutex<()>>,
-    /// Rooms in which the outcome of a send is unknown: nothing may overtake it.
-    holds: Arc<Mutex<HashMap<RoomId, Cid>>>,
+    pub(super) holds: Arc<Holds>,
     /// `false` while nobody vouches for the person's rights.
     pub(super) verified: watch::Receiver<bool>,
     /// Where the socket stood when that began.
@@ -123,7 +124,7 @@ impl Signed {
             let (tier, catching_up) = (newest.tier, newest.catching_up);
             let page = self.newest_page(newest).await;
             if self.enter_with_page(room, page, |page| ServerFrame::Subscribed { reference, room, page, catching_up }).await {
-                if self.shared.hub.cursor(self.socket, room).is_none() {
+                if !self.shared.hub.receives(self.socket, room) {
                     return Err(self.cut_short());
                 }
                 metrics::subscribed(tier.name(), begun.elapsed().as_secs_f64());
@@ -179,49 +180,29 @@ impl Signed {
         Err(Refusal::new(ErrorCode::HistoryPending).retry_after(Duration::from_millis(100)))
     }
 
-    /// The cid whose outcome holds back this one.
-    fn held_back(&self, room: RoomId, cid: Cid) -> bool {
-        let holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
-        holds.get(&room).is_some_and(|held| *held != cid)
-    }
-
-    fn settle_hold(&self, room: RoomId, cid: Cid, outcome: &SendOutcome) {
-        let mut holds = self.holds.lock().unwrap_or_else(PoisonError::into_inner);
-        match outcome {
-            SendOutcome::Unknown { is_final: false, .. } => {
-                holds.entry(room).or_insert(cid);
-            }
-            _ => {
-                if holds.get(&room) == Some(&cid) {
-                    holds.remove(&room);
-                }
-            }
-        }
-    }
-
-    fn answer(&self, reference: Ref, room: RoomId, cid: Cid, outcome: SendOutcome) {
-        self.settle_hold(room, cid, &outcome);
-        self.outbox.send(&answer(reference, cid, outcome));
+    fn answer(&self, reference: Ref, sent: Sent, outcome: SendOutcome) {
+        self.holds.told(sent, &outcome);
+        self.outbox.send(&answer(reference, sent.cid, outcome));
         if let SendOutcome::Ack { at_most, .. } = outcome {
-            self.shared.hub.acked(self.socket, room, at_most);
+            self.shared.hub.acked(self.socket, sent.room, at_most);
         }
     }
 
     /// Answers a send that is not begun: a first attempt was not made, the outcome of a further one is as unknown as before.
     fn put_off(&self, frame: &ClientFrame, refusal: &Refusal) {
         let retry_after_ms = refusal.retry_after.map(|delay| u64::try_from(delay.as_millis()).unwrap_or(u64::MAX));
-        let (reference, room, cid, outcome) = match *frame {
-            ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } => {
-                (reference, room, cid, SendOutcome::Rejected { code: refusal.code, is_final: false, retry_after_ms })
+        let (reference, sent, outcome) = match *frame {
+            ClientFrame::Send { reference, room, cid, base, retry: false, .. } | ClientFrame::Vote { reference, room, cid, base, retry: false, .. } => {
+                (reference, Sent { room, cid, base }, SendOutcome::Rejected { code: refusal.code, is_final: false, retry_after_ms })
             }
-            ClientFrame::Send { reference, room, cid, .. }
-            | ClientFrame::Vote { reference, room, cid, .. }
-            | ClientFrame::Drop { reference, room, cid, .. } => {
-                (reference, room, cid, SendOutcome::Unknown { is_final: false, retry_after_ms: retry_after_ms.unwrap_or_default() })
+            ClientFrame::Send { reference, room, cid, base, .. }
+            | ClientFrame::Vote { reference, room, cid, base, .. }
+            | ClientFrame::Drop { reference, room, cid, base } => {
+                (reference, Sent { room, cid, base }, SendOutcome::Unknown { is_final: false, retry_after_ms: retry_after_ms.unwrap_or_default() })
             }
             _ => return,
         };
-        self.answer(reference, room, cid, outcome);
+        self.answer(reference, sent, outcome);
     }
 
     async fn begin(&self, turn: Turn) {
@@ -235,37 +216,37 @@ impl Signed {
             Err(refusal) => return self.put_off(&frame, &refusal),
         };
         if let ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } = frame
-            && self.held_back(room, cid)
+            && self.is_held_back(room, cid).await
         {
             let outcome = SendOutcome::Rejected { code: ErrorCode::OrderHold, is_final: false, retry_after_ms: None };
             self.outbox.send(&answer(reference, cid, outcome));
             return;
         }
-        let (reference, room, cid, further, begun) = match frame {
+        let (reference, sent, further, begun) = match frame {
             ClientFrame::Send { reference, room, cid, base, body, retry } => {
                 let request = SendRequest { room, cid, base, body, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_send(self.caller.user, request, received).await)
+                (reference, Sent { room, cid, base }, retry, self.shared.chat.begin_send(self.caller.user, request, received).await)
             }
             ClientFrame::Vote { reference, room, cid, base, target, value, retry } => {
                 let request = VoteRequest { room, cid, base, target, value, retry };
-                (reference, room, cid, retry, self.shared.chat.begin_vote(self.caller.user, request, received).await)
+                (reference, Sent { room, cid, base }, retry, self.shared.chat.begin_vote(self.caller.user, request, received).await)
             }
             ClientFrame::Drop { reference, room, cid, base } => {
                 let request = DropRequest { room, cid, base };
-                (reference, room, cid, true, self.shared.chat.begin_drop(self.caller.user, request, received).await)
+                (reference, Sent { room, cid, base }, true, self.shared.chat.begin_drop(self.caller.user, request, received).await)
             }
             _ => return,
         };
         match begun {
             Begun::Answered(outcome) => {
-                self.answer(reference, room, cid, outcome);
+                self.answer(reference, sent, outcome);
             }
             Begun::HandedOver(in_flight) => {
                 let signed = self.clone();
                 let wait = async move {
                     let _under_way = (permit, under_way);
                     let outcome = in_flight.finish().await;
-                    signed.answer(reference, room, cid, outcome);
+                    signed.answer(reference, sent, outcome);
                 };
                 if further {
                     // What comes after a retry waits for its word: it may still hold the room.

@@ -1,6 +1,12 @@
 //! A message that is begun and never ended holds memory: it gets a deadline of its own.
 
-use tokio::time::Instant;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::FutureExt;
+use tokio::time::{Sleep, sleep};
 
 use crate::peer::Received;
 use parley_proto::limits::MESSAGE_DEADLINE;
@@ -8,24 +14,25 @@ use parley_proto::limits::MESSAGE_DEADLINE;
 /// A control frame's header and mask.
 const CONTROL_OVERHEAD: u64 = 6;
 
-/// What has come beyond the last whole message, and since when that is known.
+/// What has come beyond the last whole message, and how long that may stay so.
 #[derive(Debug)]
 pub(super) struct Unfinished {
     received: Received,
     /// Bytes that belong to whole messages.
     whole: u64,
-    since: Option<Instant>,
+    /// Begun when something unfinished was first seen: most messages come whole.
+    deadline: Option<Pin<Box<Sleep>>>,
 }
 
 impl Unfinished {
     pub(super) fn new(received: Received) -> Self {
-        Self { whole: received.bytes(), received, since: None }
+        Self { whole: received.bytes(), received, deadline: None }
     }
 
     /// A whole message was read. What came with it in one piece counts as whole until more comes.
     pub(super) fn message(&mut self) {
         self.whole = self.received.bytes();
-        self.since = None;
+        self.deadline = None;
     }
 
     /// A ping or pong was read: one may stand in the middle of a message.
@@ -33,11 +40,12 @@ impl Unfinished {
         self.whole = (self.whole + CONTROL_OVERHEAD + payload as u64).min(self.received.bytes());
     }
 
-    /// Whether a message is unfinished for too long, as seen by looks at it from time to time.
-    pub(super) fn is_overdue(&mut self, now: Instant) -> bool {
+    /// Ready once a message has been unfinished for too long. Asked whenever there is nothing more to read.
+    pub(super) fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if self.received.bytes() == self.whole {
-            self.since = None;
+            self.deadline = None;
+            return Poll::Pending;
         }
-        self.received.bytes() > self.whole && now.duration_since(*self.since.get_or_insert(now)) >= MESSAGE_DEADLINE
+        self.deadline.get_or_insert_with(|| Box::pin(sleep(MESSAGE_DEADLINE))).poll_unpin(context)
     }
 }

@@ -28,7 +28,7 @@ impl Person {
         }
         let rooms = &self.setting.rooms;
         let Some(room) = habits::any(&mut self.setting.rng, rooms) else { return Ok(()) };
-        match habits::wish(&mut self.setting.rng) {
+        match habits::wish(&mut self.setting.rng, self.setting.say) {
             Wish::Say => {
                 let body = habits::body(&mut self.setting.rng);
                 self.want(room, What::Message { body }, due)

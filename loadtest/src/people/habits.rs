@@ -28,9 +28,11 @@ pub(super) enum Wish {
 /// Draws the particulars of a wish.
 type Draw = fn(&mut StdRng) -> Wish;
 
-/// How often each wish comes, of 1 000.
-const WEIGHTS: [(u32, Draw); 9] = [
-    (700, |_| Wish::Say),
+/// How often they want to say something: of each 1 000 wishes seven hundred. More of it makes a longer log with as much of everything else.
+pub const SAY: u32 = 700;
+
+/// How often each other wish comes, beside [`SAY`] of the first.
+const WEIGHTS: [(u32, Draw); 8] = [
     (180, |_| Wish::Vote),
     (15, |_| Wish::Repeat),
     (25, |_| Wish::History),
@@ -41,10 +43,10 @@ const WEIGHTS: [(u32, Draw); 9] = [
     (2, |_| Wish::SignOut),
 ];
 
-/// The next wish.
-pub(super) fn wish(rng: &mut StdRng) -> Wish {
-    let all: u32 = WEIGHTS.iter().map(|(weight, _)| weight).sum();
-    let mut number = rng.random_range(0..all);
+/// The next wish, to say something as often as `say` says.
+pub(super) fn wish(rng: &mut StdRng, say: u32) -> Wish {
+    let others: u32 = WEIGHTS.iter().map(|(weight, _)| weight).sum();
+    let mut number = rng.random_range(0..others + say);
     for (weight, make) in WEIGHTS {
         if number < weight {
             return make(rng);
@@ -87,10 +89,10 @@ mod tests {
     fn every_wish_comes_and_a_seed_repeats_them() {
         let wishes = |seed| {
             let mut rng = StdRng::seed_from_u64(seed);
-            (0..20_000).map(|_| wish(&mut rng)).collect::<Vec<_>>()
+            (0..20_000).map(|_| wish(&mut rng, SAY)).collect::<Vec<_>>()
         };
         let kinds: HashSet<_> = wishes(1).iter().map(std::mem::discriminant).collect();
-        assert_eq!(kinds.len(), WEIGHTS.len());
+        assert_eq!(kinds.len(), WEIGHTS.len() + 1);
         assert_eq!(wishes(7), wishes(7));
     }
 }

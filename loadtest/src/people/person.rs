@@ -82,6 +82,7 @@ pub(super) struct Setting {
     pub(super) urls: Arc<[String]>,
     /// Between two wishes, on average.
     pub(super) pause: Duration,
+    pub(super) say: u32,
     pub(super) rng: StdRng,
     pub(super) recorder: Recorder,
     pub(super) counters: Arc<Counters>,

@@ -6,6 +6,7 @@ use parley_cluster::cluster::Brokers;
 use parley_loadtest::{
     chaos::{Length, Plan, run},
     check::Verdict,
+    people::SAY,
 };
 
 /// Test machines are small, and do other things: three times what GUARANTEES.md promises.
@@ -20,6 +21,7 @@ pub(crate) async fn everything_is_killed_once_while_people_use_it() {
         people: 16,
         rooms: 4,
         rate: 60.0,
+        say: SAY,
         gateways: 2,
         persisters: 2,
         brokers: Brokers::One,

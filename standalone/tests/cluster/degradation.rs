@@ -17,6 +17,9 @@ use crate::{
 /// Every send is answered within 2 s (G2), times three.
 const ANSWERED: Duration = Duration::from_secs(6);
 
+/// A gateway looks at everybody's rights within 10 s, and what it knows of memberships since is due to be asked for anew 15 s after that.
+const ASKED_ANEW: Duration = Duration::from_secs(26);
+
 /// Two people in a room, one at each gateway, who have talked.
 struct Scene {
     room: RoomId,
@@ -91,6 +94,18 @@ impl Drop for Up<'_> {
     }
 }
 
+/// The same for one that is held.
+struct Held<'a> {
+    world: &'a World,
+    name: &'a str,
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.world.cluster.resume(self.name).unwrap();
+    }
+}
+
 /// Runs `during` while the part is down.
 pub(crate) async fn while_down(world: &World, name: &str, during: impl AsyncFnOnce()) {
     world.cluster.down(name).await.unwrap();
@@ -122,6 +137,33 @@ pub(crate) async fn without_postgres(world: &World) {
         }
     })
     .await;
+    scene.say(5).await;
+    scene.assert_history().await;
+    world.assert_whole().await;
+}
+
+/// It takes every question and answers none.
+pub(crate) async fn while_postgres_hangs(world: &World) {
+    let mut scene = Scene::new(world).await;
+    sleep(ASKED_ANEW).await;
+    world.cluster.pause("postgres").unwrap();
+    let held = Held { world, name: "postgres" };
+    let mut sent = Vec::new();
+    for number in 0..12 {
+        let (reference, body) = (scene.a.reference(), format!("while it hangs {number}"));
+        let frame =
+            ClientFrame::Send { reference, room: scene.room, cid: Cid(Uuid::new_v4()), base: scene.a.base(scene.room), body: body.clone(), retry: false };
+        scene.a.write(&frame).await;
+        scene.said.push(body);
+        sent.push(reference);
+    }
+    for reference in sent {
+        let answer = scene.a.answer(reference).await;
+        assert!(matches!(answer, Answer::Ack { .. }), "{answer:?}");
+    }
+    scene.say(5).await;
+    drop(held);
+    world.cluster.wait_ready("postgres").await.unwrap();
     scene.say(5).await;
     scene.assert_history().await;
     world.assert_whole().await;

@@ -63,6 +63,7 @@ fn main() -> ExitCode {
         kills::kafka,
         kills::nginx_with_its_workers,
         degradation::without_postgres,
+        degradation::while_postgres_hangs,
         degradation::without_redis,
         degradation::without_kafka,
         degradation::without_a_persister,

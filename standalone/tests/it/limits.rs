@@ -55,6 +55,25 @@ async fn refused(socket: &mut Socket, frame: ClientFrame) -> (ErrorCode, Option<
 }
 
 #[tokio::test]
+async fn an_unknown_outcome_holds_back_what_follows_unless_the_log_has_it() {
+    let node = Node::with_limits(slow()).await;
+    let (_, room, mut socket) = person_in_a_room(&node.url).await;
+    let (cid, base) = (Cid(Uuid::new_v4()), socket.base(room));
+    let Answer::Ack { id, .. } = socket.send_as(room, cid, base, "first", false).await else { panic!("not acked") };
+    for number in 1..20 {
+        assert!(matches!(socket.send(room, &number.to_string()).await, Answer::Ack { .. }), "{number}");
+    }
+    // Above the limit a retry's outcome stays unknown. A client that is shown the message does not ask again.
+    assert_eq!(socket.send_as(room, cid, base, "first", true).await, Answer::Unknown);
+    assert!(matches!(socket.vote(room, id, 1).await, Answer::Ack { .. }), "the log has what held it back");
+
+    assert_eq!(socket.send_as(room, Cid(Uuid::new_v4()), base, "never said", true).await, Answer::Unknown);
+    let held = Answer::Rejected { code: ErrorCode::OrderHold, is_final: false };
+    assert_eq!(socket.vote(room, id, -1).await, held, "the log does not have it");
+    assert_eq!(socket.vote(room, id, -1).await, held);
+}
+
+#[tokio::test]
 async fn twenty_sends_at_once_and_the_next_is_told_when() {
     let node = Node::with_limits(slow()).await;
     let (ada, room, mut socket) = person_in_a_room(&node.url).await;

@@ -151,7 +151,7 @@ impl Sessions for PostgresStore {
 
     async fn rights_versions(&self, users: &[UserId]) -> Result<Vec<(UserId, u64)>, StoreUnavailable> {
         self.call(async {
-            let mut connection = self.statement().await?;
+            let mut connection = self.rights_statement().await?;
             let rows: Vec<(Uuid, i64)> = sqlx::query_as("select id, rights_version from accounts where id = any($1)")
                 .bind(users.iter().map(|user| user.0).collect::<Vec<_>>())
                 .fetch_all(&mut *connection)

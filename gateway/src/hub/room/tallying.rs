@@ -264,4 +264,17 @@ mod tests {
         assert_eq!(world.room.outstanding(SOCKET, back).map(|(floor, _)| floor), None);
         assert_eq!(world.sent().await, 4, "the reply, a flush, the lines, what changed meanwhile");
     }
+
+    #[tokio::test]
+    async fn who_departs_while_coming_in_receives_the_room_until_that_is_settled() {
+        let world = World::new().await;
+        // It waits for the first answer, and its line takes the room away again.
+        world.room.apply(&world.reader, &with_departure(5, &[5, 6], 6, user(1)));
+        world.enter(5, 3, Some((5, 5)));
+        assert_eq!(world.room.cursor(SOCKET), None);
+        assert!(world.room.receives(SOCKET), "they may have come back");
+        world.room.expel(SOCKET);
+        assert!(!world.room.receives(SOCKET));
+        assert_eq!(world.sent().await, 3, "the reply, the lines, and the word that it is over");
+    }
 }

@@ -1,0 +1,83 @@
+//! A send of unknown outcome holds back later ones of its connection in that room: nothing may overtake it. The client retries or drops it; or the log turns out to
+//! have it, which a client whose room shows it does not ask for any more.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use parley_proto::{Cid, Cursor, RoomId};
+use tokio::time::{Duration, Instant};
+
+use super::requests::Signed;
+use crate::chat::SendOutcome;
+
+/// Between two looks whether the log has it.
+const LOOK_AGAIN: Duration = Duration::from_millis(500);
+
+/// What makes a send of a person's that one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) room: RoomId,
+    pub(super) cid: Cid,
+    pub(super) base: Cursor,
+}
+
+/// By room, the first send of unknown outcome.
+#[derive(Debug, Default)]
+pub(super) struct Holds {
+    rooms: Mutex<HashMap<RoomId, Held>>,
+}
+
+#[derive(Debug)]
+struct Held {
+    sent: Sent,
+    look_at: Instant,
+}
+
+impl Holds {
+    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, Held>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An outcome is told.
+    pub(super) fn told(&self, sent: Sent, outcome: &SendOutcome) {
+        match outcome {
+            SendOutcome::Unknown { is_final: false, .. } => {
+                self.rooms().entry(sent.room).or_insert(Held { sent, look_at: Instant::now() });
+            }
+            _ => self.end(sent),
+        }
+    }
+
+    fn end(&self, sent: Sent) {
+        let mut rooms = self.rooms();
+        if rooms.get(&sent.room).is_some_and(|held| held.sent.cid == sent.cid) {
+            rooms.remove(&sent.room);
+        }
+    }
+
+    /// What holds this one back, and whether it is to be looked for.
+    fn before(&self, room: RoomId, cid: Cid) -> Option<(Sent, bool)> {
+        let mut rooms = self.rooms();
+        let held = rooms.get_mut(&room).filter(|held| held.sent.cid != cid)?;
+        let now = Instant::now();
+        let is_due = held.look_at <= now;
+        if is_due {
+            held.look_at = now + LOOK_AGAIN;
+        }
+        Some((held.sent, is_due))
+    }
+}
+
+impl Signed {
+    /// Whether an earlier send's outcome holds back this one.
+    pub(super) async fn is_held_back(&self, room: RoomId, cid: Cid) -> bool {
+        let Some((sent, is_due)) = self.holds.before(room, cid) else { return false };
+        let is_settled = is_due && self.shared.chat.is_settled(self.caller.user, sent.room, sent.cid, sent.base).await;
+        if is_settled {
+            self.holds.end(sent);
+        }
+        !is_settled
+    }
+}
