@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::{ends::Ends, limits::Limits, reader::Reader, reads::Reads, recent::Recent, rights::Rights};
 
 pub use history::{HistoryPage, PageAt};
-pub(crate) use send::Begun;
+pub(crate) use send::{Begun, SETTLED_PATIENCE};
 pub use votes::{Period, TopMessages};
 
 /// A message to append.

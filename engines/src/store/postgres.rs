@@ -294,7 +294,7 @@ async fn check_schema(options: &PgConnectOptions) -> Result<(), OpenError> {
 }
 
 /// A connection for one call. What a call begins and does not bring to [`Lease::done`], because it failed or nobody waits for it any more, is taken back behind
-/// it: to open a connection costs the server a hundred times what most calls do, and calls are given up when the server is busy already.
+/// it: a new connection costs the server much more than most calls do, and calls are given up when the server is busy already.
 struct Lease {
     /// There until it is dropped.
     connection: Option<PoolConnection<Postgres>>,

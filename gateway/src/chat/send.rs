@@ -24,7 +24,7 @@ const FLOOR_DISTANCE_MAX: u64 = WINDOW / 2;
 /// What a client is told to wait before it retries an unknown outcome.
 const UNKNOWN_RETRY_MS: u64 = 500;
 /// A first attempt does not wait longer for whether what holds it back is in the log.
-const SETTLED_PATIENCE: Duration = Duration::from_millis(500);
+pub(crate) const SETTLED_PATIENCE: Duration = Duration::from_millis(500);
 /// What a client is told to wait while the producer's queue is full.
 const QUEUE_RETRY: Duration = Duration::from_millis(250);
 

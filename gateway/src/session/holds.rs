@@ -10,10 +10,10 @@ use parley_proto::{Cid, Cursor, RoomId};
 use tokio::time::{Duration, Instant};
 
 use super::requests::Signed;
-use crate::chat::SendOutcome;
+use crate::chat::{SETTLED_PATIENCE, SendOutcome};
 
-/// Between two looks whether the log has it.
-const LOOK_AGAIN: Duration = Duration::from_millis(500);
+/// Between two looks whether the log has it; and who has waited longer than a look takes is answered without one, so that it is answered in time.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What makes a send of a person's that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,11 +58,11 @@ impl Holds {
     }
 
     /// What holds this one back, and whether it is to be looked for.
-    fn before(&self, room: RoomId, cid: Cid) -> Option<(Sent, bool)> {
+    fn before(&self, room: RoomId, cid: Cid, received: Instant) -> Option<(Sent, bool)> {
         let mut rooms = self.rooms();
         let held = rooms.get_mut(&room).filter(|held| held.sent.cid != cid)?;
         let now = Instant::now();
-        let is_due = held.look_at <= now;
+        let is_due = held.look_at <= now && now.duration_since(received) < SETTLED_PATIENCE;
         if is_due {
             held.look_at = now + LOOK_AGAIN;
         }
@@ -72,8 +72,8 @@ impl Holds {
 
 impl Signed {
     /// Whether an earlier send's outcome holds back this one.
-    pub(super) async fn is_held_back(&self, room: RoomId, cid: Cid) -> bool {
-        let Some((sent, is_due)) = self.holds.before(room, cid) else { return false };
+    pub(super) async fn is_held_back(&self, room: RoomId, cid: Cid, received: Instant) -> bool {
+        let Some((sent, is_due)) = self.holds.before(room, cid, received) else { return false };
         let is_settled = is_due && self.shared.chat.is_settled(self.caller.user, sent.room, sent.cid, sent.base).await;
         if is_settled {
             self.holds.end(sent);

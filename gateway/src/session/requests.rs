@@ -216,7 +216,7 @@ impl Signed {
             Err(refusal) => return self.put_off(&frame, &refusal),
         };
         if let ClientFrame::Send { reference, room, cid, retry: false, .. } | ClientFrame::Vote { reference, room, cid, retry: false, .. } = frame
-            && self.is_held_back(room, cid).await
+            && self.is_held_back(room, cid, received).await
         {
             let outcome = SendOutcome::Rejected { code: ErrorCode::OrderHold, is_final: false, retry_after_ms: None };
             self.outbox.send(&answer(reference, cid, outcome));
