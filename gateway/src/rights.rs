@@ -95,12 +95,22 @@ impl Rights {
         let heard = self.revocations.load(Ordering::Acquire);
         let memberships = self.store.memberships(user).await?;
         for membership in &memberships {
-            let key = (membership.room, user);
-            if self.members.get(&key).is_some() && self.revocations.load(Ordering::Acquire) == heard {
-                self.members.put(key, Held { membership: *membership, asked_at });
+            let Some(Known::Fresh(held) | Known::Stale(held)) = self.members.get(&(membership.room, user)) else { continue };
+            if held.asked_at <= asked_at {
+                self.keep(*membership, asked_at, heard);
             }
         }
         Ok(memberships)
+    }
+
+    /// Keeps what the store said, unless a revocation was heard since `heard`: then nobody knows which of the two is newer.
+    fn keep(&self, membership: Membership, asked_at: Instant, heard: u64) {
+        let key = (membership.room, membership.user);
+        // Looked at afterwards: a revocation that comes in between would find nothing to forget.
+        self.members.put(key, Held { membership, asked_at });
+        if self.revocations.load(Ordering::Acquire) != heard {
+            self.members.forget(&key);
+        }
     }
 
     /// Asks behind what counts on, unless that is under way.
@@ -128,10 +138,7 @@ impl Rights {
         let heard = self.revocations.load(Ordering::Acquire);
         match self.store.membership(room, user).await? {
             Some(membership) => {
-                self.members.put((room, user), Held { membership, asked_at });
-                if self.revocations.load(Ordering::Acquire) != heard {
-                    self.members.forget(&(room, user));
-                }
+                self.keep(membership, asked_at, heard);
                 Ok(membership)
             }
             None => {
@@ -147,5 +154,29 @@ impl Rights {
             self.revocations.fetch_add(1, Ordering::AcqRel);
             self.members.forget(&(room, user));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parley_engines::store::sqlite::SqliteStore;
+    use parley_proto::{PartitionId, UnixMillis, event::Role};
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_asked_before_a_revocation_is_not_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let rights = Rights::new(Arc::new(SqliteStore::open(folder.path().join("store.db")).await.unwrap()));
+        let (room, user) = (RoomId::new(PartitionId(1), [1; 16]), UserId(Uuid::from_u128(1)));
+        let membership = Membership { room, user, role: Role::Member, joined_at: UnixMillis(1), version: 1 };
+        let heard = rights.revocations.load(Ordering::Acquire);
+        rights.keep(membership, Instant::now(), heard);
+        assert!(rights.members.get(&(room, user)).is_some());
+        // It comes while the store is asked, before there is an answer to forget.
+        rights.revoked(&Revocation::of_member(user, room));
+        rights.keep(membership, Instant::now(), heard);
+        assert!(rights.members.get(&(room, user)).is_none());
     }
 }

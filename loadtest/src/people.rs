@@ -164,13 +164,16 @@ impl Crowd {
         let mut rng = StdRng::seed_from_u64(self.seed);
         let urls: Arc<[String]> = self.socket_urls.clone().into();
         let rooms_of: Vec<Vec<_>> = accounts.iter().map(|_| rooms.choose_multiple(&mut rng, self.rooms_each).copied().collect()).collect();
-        let joining = accounts.iter().zip(&rooms_of).map(|((account, _), own)| async move {
-            for room in own {
-                again(|| account.join(*room)).await.context("to join")?;
-            }
-            anyhow::Ok(())
-        });
-        let joining: Vec<_> = joining.collect();
+        let joining: Vec<_> = accounts
+            .iter()
+            .zip(&rooms_of)
+            .map(|((account, _), own)| async move {
+                for room in own {
+                    again(|| account.join(*room)).await.context("to join")?;
+                }
+                anyhow::Ok(())
+            })
+            .collect();
         futures::stream::iter(joining).buffer_unordered(JOINS).try_collect::<()>().await?;
         let mut people = JoinSet::new();
         for ((account, credentials), own) in accounts.into_iter().zip(rooms_of) {

@@ -213,6 +213,7 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
 }
 
 fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration, lock_wait_max: Duration) -> PgPool {
+    // Nobody reads the server's notices, and to take back what was not begun makes one.
     let settings = format!(
         "set client_min_messages = error; set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}; {KEEPALIVES}",
         deadline.as_millis(),

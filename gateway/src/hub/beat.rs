@@ -103,7 +103,6 @@ impl Inner {
             };
             for (room, score) in rooms.iter().zip(scores) {
                 room.beat(&self.reader, number, score, seed, next, grace);
-                room.remind();
             }
             return;
         }

@@ -260,12 +260,15 @@ impl Room {
         sockets
     }
 
-    /// Repairs the room if one of the views says that it needs it; whether one did.
+    /// Repairs the room if one of the views says that it needs it; whether one did. A client that knows too little of where it is then is told.
     fn ask_views(self: &Arc<Self>, reader: &Reader, mut needs: impl FnMut(&mut View) -> bool) -> bool {
         let mut state = self.state();
         let mut held = false;
         for watcher in state.watchers.values_mut() {
             held |= needs(&mut watcher.view);
+            if watcher.view.is_live() && watcher.view.untold() > UNTOLD_MAX {
+                watcher.outbox.ask_for_cursors();
+            }
         }
         if held {
             self.start_repair(&mut state, reader);
@@ -310,12 +313,6 @@ impl Room {
         state.remember_voids(positions.iter().copied());
         let frame = ServerFrame::Voided { room: self.id, positions };
         state.watchers.values().for_each(|watcher| void(watcher, Some(&frame)));
-    }
-
-    /// Has the clients told their cursors that know too little of them.
-    pub(super) fn remind(&self) {
-        let state = self.state();
-        state.watchers.values().filter(|watcher| watcher.view.untold() > UNTOLD_MAX).for_each(|watcher| watcher.outbox.ask_for_cursors());
     }
 
     /// Runs `queue` if the socket's cursor is still `cursor` and no tally changed since `as_of`.

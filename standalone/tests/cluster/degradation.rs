@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use parley_cluster::{Cluster, ClusterError};
 use parley_proto::{
     Cid, Cursor, ErrorCode, RoomId,
     wire::{ClientFrame, ServerFrame},
@@ -83,36 +84,37 @@ impl Scene {
 }
 
 /// A trial that fails leaves the others a whole cluster.
-struct Up<'a> {
+struct Mend<'a> {
     world: &'a World,
     name: &'a str,
+    mend: fn(&Cluster, &str) -> Result<(), ClusterError>,
 }
 
-impl Drop for Up<'_> {
+impl Drop for Mend<'_> {
     fn drop(&mut self) {
-        self.world.cluster.up(self.name).unwrap();
+        (self.mend)(&self.world.cluster, self.name).unwrap();
     }
 }
 
-/// The same for one that is held.
-struct Held<'a> {
-    world: &'a World,
-    name: &'a str,
-}
-
-impl Drop for Held<'_> {
-    fn drop(&mut self) {
-        self.world.cluster.resume(self.name).unwrap();
+impl Mend<'_> {
+    async fn after(self, during: impl AsyncFnOnce()) {
+        let (world, name) = (self.world, self.name);
+        during().await;
+        drop(self);
+        world.cluster.wait_ready(name).await.unwrap();
     }
 }
 
 /// Runs `during` while the part is down.
 pub(crate) async fn while_down(world: &World, name: &str, during: impl AsyncFnOnce()) {
     world.cluster.down(name).await.unwrap();
-    let up = Up { world, name };
-    during().await;
-    drop(up);
-    world.cluster.wait_ready(name).await.unwrap();
+    Mend { world, name, mend: Cluster::up }.after(during).await;
+}
+
+/// Runs `during` while the part takes every question and answers none.
+async fn while_held(world: &World, name: &str, during: impl AsyncFnOnce()) {
+    world.cluster.pause(name).unwrap();
+    Mend { world, name, mend: Cluster::resume }.after(during).await;
 }
 
 pub(crate) async fn without_postgres(world: &World) {
@@ -142,28 +144,26 @@ pub(crate) async fn without_postgres(world: &World) {
     world.assert_whole().await;
 }
 
-/// It takes every question and answers none.
 pub(crate) async fn while_postgres_hangs(world: &World) {
     let mut scene = Scene::new(world).await;
     sleep(ASKED_ANEW).await;
-    world.cluster.pause("postgres").unwrap();
-    let held = Held { world, name: "postgres" };
-    let mut sent = Vec::new();
-    for number in 0..12 {
-        let (reference, body) = (scene.a.reference(), format!("while it hangs {number}"));
-        let frame =
-            ClientFrame::Send { reference, room: scene.room, cid: Cid(Uuid::new_v4()), base: scene.a.base(scene.room), body: body.clone(), retry: false };
-        scene.a.write(&frame).await;
-        scene.said.push(body);
-        sent.push(reference);
-    }
-    for reference in sent {
-        let answer = scene.a.answer(reference).await;
-        assert!(matches!(answer, Answer::Ack { .. }), "{answer:?}");
-    }
-    scene.say(5).await;
-    drop(held);
-    world.cluster.wait_ready("postgres").await.unwrap();
+    while_held(world, "postgres", async || {
+        let mut sent = Vec::new();
+        for number in 0..12 {
+            let (reference, body) = (scene.a.reference(), format!("while it hangs {number}"));
+            let frame =
+                ClientFrame::Send { reference, room: scene.room, cid: Cid(Uuid::new_v4()), base: scene.a.base(scene.room), body: body.clone(), retry: false };
+            scene.a.write(&frame).await;
+            scene.said.push(body);
+            sent.push(reference);
+        }
+        for reference in sent {
+            let answer = scene.a.answer(reference).await;
+            assert!(matches!(answer, Answer::Ack { .. }), "{answer:?}");
+        }
+        scene.say(5).await;
+    })
+    .await;
     scene.say(5).await;
     scene.assert_history().await;
     world.assert_whole().await;
