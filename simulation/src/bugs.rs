@@ -90,10 +90,10 @@ pub(crate) const ALL: &[Bug] = &[
         "vote without the position guard",
         Product(PlantedBug::VoteWithoutGuard),
         Exposure {
-            faults: &[often(Fault::PersisterPaused(0), 8, (500, 4_000)), often(Fault::StoreSlow, 6, (2_000, 6_000))],
-            deeds: &[(Deed::Vote, 80), (Deed::Reconnect, 40)],
+            faults: &[often(Fault::PersisterPaused(0), 8, (500, 4_000))],
+            deeds: &[(Deed::Vote, 80)],
             without: &[Product(PlantedBug::CompareAndSetRemoved)],
-            says: " down as of ",
+            says: "BROKEN: the store counts",
             ..NOTHING
         },
     ),

@@ -132,7 +132,7 @@ impl Tables {
         outcomes.expired += of_batch.expired;
         outcomes.dead_letter += of_batch.dead_letter;
         outcomes.control += of_batch.control;
-        state.next = state.next.max(batch.to);
+        state.next = batch.to;
         state.last_hash = Some(batch.last_hash);
     }
 }
