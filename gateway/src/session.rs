@@ -13,6 +13,7 @@ mod resume;
 mod tallies;
 mod token;
 mod unfinished;
+mod wanted;
 mod writer;
 
 use std::{

@@ -53,6 +53,8 @@ pub enum PlantedBug {
     PageBeforeCursor,
     /// A beat speaks of rooms that went live after it was called.
     BeatRaisesLateRoom,
+    /// What was overtaken by a later request about the same room takes effect after it.
+    OvertakenTakesEffect,
 }
 
 /// Whether this bug is in. Never, in a build without the feature.

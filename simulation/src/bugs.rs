@@ -59,7 +59,7 @@ const STORE_BEHIND: &[Often] = &[often(Fault::PersisterPaused(0), 8, (3_000, 8_0
 
 use Place::{Port, Product};
 
-/// In the words of the promises' own list, and in its order; last two that it does not name.
+/// In the words of the promises' own list, and in its order; last three that it does not name.
 pub(crate) const ALL: &[Bug] = &[
     bug(
         "offset stored before the rows",
@@ -90,8 +90,8 @@ pub(crate) const ALL: &[Bug] = &[
         "vote without the position guard",
         Product(PlantedBug::VoteWithoutGuard),
         Exposure {
-            faults: &[often(Fault::PersisterPaused(0), 8, (500, 4_000))],
-            deeds: &[(Deed::Vote, 80)],
+            faults: &[often(Fault::StoreSlow, 8, (3_000, 8_000)), often(Fault::PersisterDoomed(0), 12, (500, 3_000)), often(Fault::PersisterKilled(0), 12, (100, 300))],
+            deeds: &[(Deed::Vote, 240)],
             without: &[Product(PlantedBug::CompareAndSetRemoved)],
             says: "BROKEN: the store counts",
             ..NOTHING
@@ -218,6 +218,17 @@ pub(crate) const ALL: &[Bug] = &[
                 Often { fault: Fault::BusSlow, count: 1, at: (14_000, 15_000), lasts: (6_000, 7_000) },
             ],
             deeds: &[(Deed::Reload, 60), (Deed::Send, 30)],
+            ..NOTHING
+        },
+    ),
+    bug(
+        "an overtaken subscribe answered",
+        Product(PlantedBug::OvertakenTakesEffect),
+        Exposure {
+            calm: true,
+            faults: &[often(Fault::StoreSlow, 6, (2_000, 4_000))],
+            deeds: &[(Deed::Resubscribe, 60), (Deed::LeaveAndJoin, 20), (Deed::Reload, 10), (Deed::Send, 20)],
+            says: "G5",
             ..NOTHING
         },
     ),

@@ -2,6 +2,11 @@
 //!
 //! Its tasks live in this one runtime. Killed, none of its calls returns any more and nothing of it reaches the network; paused, they wait.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::SeqCst},
+};
+
 use tokio::sync::watch;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,13 +19,14 @@ enum State {
 /// Clones are the same process.
 #[derive(Debug, Clone)]
 pub(crate) struct Process {
-    pub(crate) name: std::sync::Arc<str>,
-    state: std::sync::Arc<watch::Sender<State>>,
+    pub(crate) name: Arc<str>,
+    state: Arc<watch::Sender<State>>,
+    doomed: Arc<AtomicBool>,
 }
 
 impl Process {
     pub(crate) fn start(name: &str) -> Self {
-        Self { name: name.into(), state: std::sync::Arc::new(watch::Sender::new(State::Runs)) }
+        Self { name: name.into(), state: Arc::new(watch::Sender::new(State::Runs)), doomed: Arc::default() }
     }
 
     pub(crate) fn pause(&self) {
@@ -33,6 +39,18 @@ impl Process {
 
     pub(crate) fn kill(&self) {
         self.state.send_replace(State::Dead);
+    }
+
+    /// It does one more thing with the store, and dies of it.
+    pub(crate) fn doom(&self) {
+        self.doomed.store(true, SeqCst);
+    }
+
+    /// Something was done with the store.
+    pub(crate) fn dies_if_doomed(&self) {
+        if self.doomed.load(SeqCst) {
+            self.kill();
+        }
     }
 
     pub(crate) fn is_dead(&self) -> bool {

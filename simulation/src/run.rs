@@ -267,7 +267,7 @@ fn begin(world: &Arc<World>, deployment: &mut Deployment, fault: Fault, lasts: D
             world.gateway_is_paused(world.elapsed() + lasts);
         }
         Fault::PersisterKilled(number) => deployment.kill_persister(number),
-        Fault::PersisterPaused(number) => deployment.persisters[number].0.pause(),
+        Fault::PersisterPaused(number) | Fault::PersisterDoomed(number) => deployment.persisters[number].0.pause(),
         Fault::ConnectionsCut => world.network.cut_all(),
         Fault::ClockJumps { seconds } => reality::jump_wall_clock(seconds),
         Fault::BusSlow => change(|weather| weather.bus_slow = true),
@@ -301,6 +301,10 @@ fn end(world: &Arc<World>, deployment: &mut Deployment, fault: Fault) {
         }
         Fault::PersisterKilled(number) => deployment.restart_persister(number),
         Fault::PersisterPaused(number) => deployment.persisters[number].0.resume(),
+        Fault::PersisterDoomed(number) => {
+            deployment.persisters[number].0.doom();
+            deployment.persisters[number].0.resume();
+        }
         Fault::BusSlow => change(|weather| weather.bus_slow = false),
         Fault::ReadersSlow => {
             world.network.hold_back(false);

@@ -44,6 +44,8 @@ pub(crate) enum Fault {
     GatewayPaused(usize),
     PersisterKilled(usize),
     PersisterPaused(usize),
+    /// Paused, and killed after the first thing that it does with the store then. Only with a bug.
+    PersisterDoomed(usize),
     ConnectionsCut,
     ClockJumps {
         seconds: i64,
@@ -117,6 +119,7 @@ pub(crate) enum Deed {
     Reconnect,
     Reload,
     Resubscribe,
+    LeaveAndJoin,
     Scroll,
     Edit,
     SignOut,
@@ -173,6 +176,7 @@ fn expose(events: &mut Vec<(Duration, What)>, exposure: &Exposure, clients: usiz
                 Fault::GatewayPaused(_) => Fault::GatewayPaused(dice.below(GATEWAYS)),
                 Fault::PersisterKilled(_) => Fault::PersisterKilled(dice.below(PERSISTERS)),
                 Fault::PersisterPaused(_) => Fault::PersisterPaused(dice.below(PERSISTERS)),
+                Fault::PersisterDoomed(_) => Fault::PersisterDoomed(dice.below(PERSISTERS)),
                 fault => fault,
             };
             events.push((dice.millis(often.at.0..often.at.1), What::Fault(fault, dice.millis(often.lasts.0..often.lasts.1))));
@@ -188,6 +192,7 @@ fn expose(events: &mut Vec<(Duration, What)>, exposure: &Exposure, clients: usiz
                 Deed::Reconnect => Act::Reconnect { gateway, after: dice.millis(0..4_000) },
                 Deed::Reload => Act::Reload { gateway },
                 Deed::Resubscribe => Act::Resubscribe { room },
+                Deed::LeaveAndJoin => Act::LeaveAndJoin { room, after: dice.millis(0..500) },
                 Deed::Scroll => Act::Scroll { room },
                 Deed::Edit => Act::Edit { room, back: dice.below(8) },
                 Deed::SignOut => Act::SignOut,

@@ -20,6 +20,7 @@ use tokio::{
 use super::{
     context::{Caller, Shared},
     holds::{Holds, Sent},
+    wanted::{Wanted, Wish},
 };
 use crate::{
     chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest, VoteRequest},
@@ -72,6 +73,7 @@ pub(super) struct Turn {
 pub(super) struct Requests {
     signed: Signed,
     permits: Arc<Semaphore>,
+    wanted: Wanted,
     /// Made with the first send.
     sends: Option<mpsc::Sender<Turn>>,
 }
@@ -105,12 +107,14 @@ impl Signed {
         NewestPage { items, users, start, cursor, has_older, last_seq, tallies: None }
     }
 
-    async fn subscribe(&self, reference: Ref, room: RoomId, limit: Option<u32>) -> Result<(), Refusal> {
+    async fn subscribe(&self, wish: &Wish, limit: Option<u32>) -> Result<(), Refusal> {
+        let &Wish { reference, room, .. } = wish;
         let limit = page_limit(limit)?;
         let _under_way = self.shared.personal.load.begin(Kind::Subscribe)?;
         self.shared.personal.spend(What::Reads, self.caller.user)?;
         self.shared.rights.member(room, self.caller.user).await?;
         let _guard = self.subscribing.lock().await;
+        wish.is_newest()?;
         let begun = Instant::now();
         self.join(room).await?;
         for _ in 0..JOIN_ATTEMPTS {
@@ -148,12 +152,15 @@ impl Signed {
         still
     }
 
-    async fn unsubscribe(&self, reference: Ref, room: RoomId) {
+    async fn unsubscribe(&self, wish: &Wish) -> Result<(), Refusal> {
+        let &Wish { reference, room, .. } = wish;
         let _guard = self.subscribing.lock().await;
+        wish.is_newest()?;
         self.shared.hub.leave(self.socket, room).await;
         self.stopped().retain(|told| told.room != room);
         self.outbox.send(&ServerFrame::Unsubscribed { reference: Some(reference), room, code: None });
         self.tell_cursors();
+        Ok(())
     }
 
     /// A page as this socket sees the room at the moment in which the page is queued: what happened between would be missing from it otherwise.
@@ -262,7 +269,7 @@ impl Signed {
 impl Requests {
     pub(super) fn new(signed: Signed) -> Self {
         let permits = Arc::new(Semaphore::new(signed.shared.limits.requests));
-        Self { signed, permits, sends: None }
+        Self { signed, permits, wanted: Wanted::default(), sends: None }
     }
 
     /// Takes one request. Waits while too many are under way: the socket is not read meanwhile.
@@ -287,31 +294,37 @@ impl Requests {
                     tracing::debug!(%error, "session.send_queue_closed");
                 }
             }
-            frame => {
-                let signed = self.signed.clone();
-                self.signed.shared.tasks.spawn(async move {
-                    let _permit = permit;
-                    let reference = frame.reference();
-                    let done = match frame {
-                        ClientFrame::Subscribe { reference, room, limit } => signed.subscribe(reference, room, limit).await,
-                        ClientFrame::Unsubscribe { reference, room } => {
-                            signed.unsubscribe(reference, room).await;
-                            Ok(())
-                        }
-                        ClientFrame::History { reference, room, limit, before, after, around } => match page_at(before, after, around) {
-                            Ok(at) => signed.history(reference, room, at, limit).await,
-                            Err(refusal) => Err(refusal),
-                        },
-                        ClientFrame::Read { room, seq, back, .. } => signed.shared.chat.reads().mark(signed.caller.user, room, ReadMark { seq, back }).await,
-                        ClientFrame::Hello { .. } => Err(Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
-                        ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => Ok(()),
-                    };
-                    if let Err(refusal) = done {
-                        signed.refuse(Some(reference), refusal);
-                    }
-                });
+            ClientFrame::Subscribe { reference, room, limit } => {
+                let wish = self.wanted.begin(room, reference);
+                self.spawn(permit, reference, async move |signed| signed.subscribe(&wish, limit).await);
             }
+            ClientFrame::Unsubscribe { reference, room } => {
+                let wish = self.wanted.begin(room, reference);
+                self.spawn(permit, reference, async move |signed| signed.unsubscribe(&wish).await);
+            }
+            ClientFrame::History { reference, room, limit, before, after, around } => {
+                self.spawn(permit, reference, async move |signed| signed.history(reference, room, page_at(before, after, around)?, limit).await);
+            }
+            ClientFrame::Read { reference, room, seq, back } => {
+                self.spawn(permit, reference, async move |signed| signed.shared.chat.reads().mark(signed.caller.user, room, ReadMark { seq, back }).await);
+            }
+            ClientFrame::Hello { reference, .. } => self.signed.refuse(Some(reference), Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
         }
+    }
+
+    /// Deals with a request beside the others.
+    fn spawn<F>(&self, permit: OwnedSemaphorePermit, reference: Ref, request: impl FnOnce(Signed) -> F)
+    where
+        F: Future<Output = Result<(), Refusal>> + Send + 'static,
+    {
+        let signed = self.signed.clone();
+        let done = request(signed.clone());
+        self.signed.shared.tasks.spawn(async move {
+            let _permit = permit;
+            if let Err(refusal) = done.await {
+                signed.refuse(Some(reference), refusal);
+            }
+        });
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use parley_proto::{
-    Cursor, RoomId,
+    Cursor, ErrorCode, RoomId,
     item::{Item, ItemKind},
     wire::{NewestPage, ResumeOutcome, RoomCursor, ServerFrame},
 };
@@ -93,6 +93,8 @@ impl Person {
             ServerFrame::Error { reference, code, retry_after_ms, .. } => {
                 let pause = retry_after_ms.map_or(REFUSED_PAUSE, Duration::from_millis);
                 match reference.and_then(|reference| self.questions.remove(&reference)) {
+                    // The answer to the later one counts.
+                    Some(Question::Subscribe(_) | Question::Unsubscribe(_)) if code == ErrorCode::Conflict => {}
                     Some(Question::Subscribe(room) | Question::Unsubscribe(room)) => {
                         self.note(&Event::Unsubscribed { room, code: Some(code) })?;
                         self.lose(room, pause);

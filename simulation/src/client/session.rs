@@ -180,7 +180,9 @@ impl Client {
         self.say(|| format!("← welcome {resume:?}"));
         let now = Instant::now();
         for (room, reception) in self.receptions.iter_mut().filter(|(_, reception)| **reception != Reception::Left) {
-            let held = self.views.contains_key(room) && self.token_rooms.iter().any(|told| told.room == *room);
+            // Who still waits for a room has not taken what came of it meanwhile, though the token has it.
+            let received = matches!(reception, Reception::Live | Reception::Resuming { .. });
+            let held = received && self.views.contains_key(room) && self.token_rooms.iter().any(|told| told.room == *room);
             *reception = match resume {
                 ResumeOutcome::Accepted if held => Reception::Resuming { acked: acked.get(room).copied() },
                 _ => Reception::None(now),
@@ -257,7 +259,8 @@ impl Client {
             }
             Act::Resubscribe { room } => {
                 let room = self.world.rooms[room];
-                if self.receptions.get(&room) == Some(&Reception::Live) {
+                // Also while they wait for an answer.
+                if matches!(self.receptions.get(&room), Some(Reception::Live | Reception::Asked { .. })) {
                     self.subscribe(talk, room).await?;
                 }
             }

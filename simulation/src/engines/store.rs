@@ -48,6 +48,7 @@ impl Gate for StoreGate {
     }
 
     async fn after(&self) -> Result<(), StoreUnavailable> {
+        self.process.dies_if_doomed();
         take(self.dice.latency()).await;
         self.process.runs().await;
         let lost = self.world.is(|weather| weather.store_answers_lost) && self.dice.chance(0.3);

@@ -50,7 +50,11 @@ impl Client {
                     self.shows(room, acked, catching_up, "G6");
                 }
             }
-            ServerFrame::Resync { room, page, .. } => self.newest(room, &page, &what),
+            ServerFrame::Resync { room, page, .. } => {
+                if matches!(self.receptions.get(&room), Some(Reception::Live | Reception::Resuming { .. })) {
+                    self.newest(room, &page, &what);
+                }
+            }
             ServerFrame::Replay { room, items, cursor, more, catching_up, .. } => {
                 // One that nobody asked for ends a time in which nobody vouched for this person's rights.
                 let acked = match self.receptions.get(&room) {
