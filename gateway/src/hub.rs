@@ -59,6 +59,9 @@ pub struct SocketInfo {
     pub verified: Arc<watch::Sender<bool>>,
 }
 
+/// Sockets that are told of their rooms' activity in one go.
+const TOLD_AT_ONCE: usize = 64;
+
 #[derive(Debug)]
 struct Socket {
     info: SocketInfo,
@@ -390,7 +393,7 @@ impl Inner {
             ticks.tick().await;
             let beats = (0..self.partitions).map(|partition| self.beat(PartitionId(partition), true));
             futures::future::join_all(beats).await;
-            self.tell_activity();
+            self.tell_activity().await;
             self.tell_reads();
         }
     }
@@ -404,15 +407,18 @@ impl Inner {
         }
     }
 
-    fn tell_activity(&self) {
+    /// A few sockets at a time: whoever waits for an ack does not wait until all are told.
+    async fn tell_activity(&self) {
         let told = Self::lock(&self.activity).take();
-        let sockets = Self::lock(&self.sockets);
-        for (socket, room, position, seq) in told {
-            if let Some(entry) = sockets.get(&socket)
-                && !entry.rooms.contains(&room)
+        for some in told.chunks(TOLD_AT_ONCE) {
             {
-                entry.info.outbox.send(&ServerFrame::RoomActivity { room, position, seq });
+                let sockets = Self::lock(&self.sockets);
+                for (socket, news) in some {
+                    let Some(Socket { info, rooms, .. }) = sockets.get(socket) else { continue };
+                    news.iter().filter(|(room, _)| !rooms.contains(room)).for_each(|(_, frame)| info.outbox.push(frame.clone()));
+                }
             }
+            tokio::task::yield_now().await;
         }
     }
 

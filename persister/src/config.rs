@@ -11,8 +11,10 @@ pub struct Config {
     pub batch_records_max: usize,
     /// Bytes of records in one transaction.
     pub batch_bytes_max: usize,
-    /// How long the first record of a batch waits for more.
+    /// How long the first record of a batch waits for more after a pause.
     pub batch_age_max: Duration,
+    /// Between the beginnings of two transactions of a partition, unless one is full: where much is said, a few larger ones leave the machine more than many small ones.
+    pub batch_interval_min: Duration,
     /// Between two ticks that tell the gateways where the store is.
     pub tick_interval: Duration,
     /// Between two looks into the outbox.
@@ -37,6 +39,7 @@ impl Default for Config {
             batch_records_max: 2_000,
             batch_bytes_max: 1024 * 1024,
             batch_age_max: Duration::from_millis(20),
+            batch_interval_min: Duration::from_millis(250),
             tick_interval: Duration::from_secs(1),
             outbox_interval: Duration::from_millis(50),
             append_deadline: Duration::from_secs(2),

@@ -109,7 +109,7 @@ async fn follow(shared: &Shared, partition: PartitionId, log_id: LogId, backoff:
         Err(interrupted) => return interrupted,
     };
     shared.status.set(partition, PartitionStatus::Running { next });
-    let mut reader = Reader { shared, partition, fold: Fold::new(partition, next), follower: shared.log.follow(partition, next) };
+    let mut reader = Reader { shared, partition, fold: Fold::new(partition, next), follower: shared.log.follow(partition, next), paced_until: Instant::now() };
     let (mut block, mut ended) = reader.collect().await;
     loop {
         let written = write(shared, partition, block, backoff);
@@ -129,6 +129,8 @@ struct Reader<'a> {
     partition: PartitionId,
     fold: Fold,
     follower: Box<dyn LogFollower>,
+    /// Before this no block ends that is not full.
+    paced_until: Instant,
 }
 
 impl Reader<'_> {
@@ -147,8 +149,9 @@ impl Reader<'_> {
             if let Err(interrupted) = self.judge_all(records, &mut block).await {
                 return (block, Err(interrupted));
             }
-            due.get_or_insert_with(|| Instant::now() + config.batch_age_max);
+            due.get_or_insert_with(|| (Instant::now() + config.batch_age_max).max(self.paced_until));
         }
+        self.paced_until = Instant::now() + config.batch_interval_min;
         (block, Ok(()))
     }
 

@@ -90,7 +90,11 @@ pub(crate) const ALL: &[Bug] = &[
         "vote without the position guard",
         Product(PlantedBug::VoteWithoutGuard),
         Exposure {
-            faults: &[often(Fault::StoreSlow, 8, (3_000, 8_000)), often(Fault::PersisterDoomed(0), 12, (500, 3_000)), often(Fault::PersisterKilled(0), 12, (100, 300))],
+            faults: &[
+                often(Fault::StoreSlow, 8, (3_000, 8_000)),
+                often(Fault::PersisterDoomed(0), 12, (500, 3_000)),
+                often(Fault::PersisterKilled(0), 12, (100, 300)),
+            ],
             deeds: &[(Deed::Vote, 240)],
             without: &[Product(PlantedBug::CompareAndSetRemoved)],
             says: "BROKEN: the store counts",

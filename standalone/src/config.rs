@@ -131,7 +131,12 @@ fn read_persister(env: &mut Env) -> PersisterConfig {
     let config = PersisterConfig {
         batch_records_max: env.parse("PARLEY_PERSIST_BATCH", defaults.batch_records_max, "records in one transaction of the store"),
         batch_bytes_max: env.parse("PARLEY_PERSIST_BATCH_MAX", ByteSize(defaults.batch_bytes_max as u64), "bytes in one transaction of the store").as_usize(),
-        batch_age_max: env.duration("PARLEY_PERSIST_BATCH_AGE", defaults.batch_age_max, "how long a batch's first record waits for more"),
+        batch_age_max: env.duration("PARLEY_PERSIST_BATCH_AGE", defaults.batch_age_max, "how long a batch's first record waits for more after a pause"),
+        batch_interval_min: env.duration(
+            "PARLEY_PERSIST_BATCH_INTERVAL",
+            defaults.batch_interval_min,
+            "between the beginnings of two transactions of a partition, unless one is full",
+        ),
         ..defaults
     };
     if config.batch_records_max == 0 || config.batch_bytes_max == 0 {

@@ -8,7 +8,7 @@ use std::{fmt, sync::LazyLock, time::Duration};
 use async_trait::async_trait;
 use bytes::Bytes;
 use parley_proto::{Cursor, PartitionId, Position, RoomId, UserId, segment::Group};
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Script};
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Script, io::tcp::TcpSettings};
 use thiserror::Error;
 use tokio::sync::mpsc;
 
@@ -55,6 +55,8 @@ impl RedisConfig {
         }
         // The library's own message may repeat the URL, and with it the password.
         let server = url.into_connection_info().map_err(|error| RedisUrlError(error.category().to_owned()))?;
+        // Commands of many tasks share a connection: a small one must not wait until the one before it is acknowledged.
+        let server = server.set_tcp_settings(TcpSettings::default().set_nodelay(true));
         Ok(Self { server, deadline: Duration::from_millis(500), tail: TailCap::default() })
     }
 }

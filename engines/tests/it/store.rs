@@ -86,6 +86,7 @@ macro_rules! whole_contract {
                 the_highest_vote_counts_and_the_tally_follows,
                 votes_on_what_is_not_there_are_superseded,
                 a_sealed_body_is_kept_and_shown_as_nothing,
+                much_in_one_batch_is_kept_as_little_is,
                 reading_only_moves_forward,
                 what_is_marked_unread_is_unread_until_it_is_read_again,
                 nobody_has_read_what_is_not_there_yet,

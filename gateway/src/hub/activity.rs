@@ -3,9 +3,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use parley_proto::{Position, RoomId, UserId, notice::Notice};
+use parley_proto::{Position, RoomId, UserId, notice::Notice, wire::ServerFrame};
 
 use super::SocketId;
+use crate::frame::Frame;
 
 /// Who is interested in which rooms, and what they were not told yet.
 #[derive(Debug, Default)]
@@ -64,11 +65,16 @@ impl Activity {
         std::mem::take(&mut self.reads)
     }
 
-    /// What is to be told now.
-    pub(super) fn take(&mut self) -> Vec<(SocketId, RoomId, Position, u64)> {
-        let news = std::mem::take(&mut self.news);
-        news.into_iter()
-            .flat_map(|(room, (position, seq))| self.sockets.get(&room).into_iter().flatten().map(move |socket| (*socket, room, position, seq)))
-            .collect()
+    /// What each socket is to be told now, encoded once for all that are told the same.
+    pub(super) fn take(&mut self) -> Vec<(SocketId, Vec<(RoomId, Frame)>)> {
+        let mut told: HashMap<SocketId, Vec<(RoomId, Frame)>> = HashMap::new();
+        for (room, (position, seq)) in std::mem::take(&mut self.news) {
+            let Ok(json) = serde_json::to_string(&ServerFrame::RoomActivity { room, position, seq }) else { continue };
+            let frame = Frame::text(&json);
+            for socket in self.sockets.get(&room).into_iter().flatten() {
+                told.entry(*socket).or_default().push((room, frame.clone()));
+            }
+        }
+        told.into_iter().collect()
     }
 }

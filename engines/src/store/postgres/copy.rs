@@ -21,6 +21,11 @@ impl CopyRows {
         Self { bytes: HEADER.to_vec() }
     }
 
+    /// Bytes so far.
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Begins a row with so many fields, which have to follow.
     pub(super) fn row(&mut self, fields: i16) -> &mut Self {
         self.bytes.extend_from_slice(&fields.to_be_bytes());

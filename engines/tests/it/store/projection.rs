@@ -122,6 +122,23 @@ pub(super) async fn a_sealed_body_is_kept_and_shown_as_nothing(store: AnyStore) 
     assert_eq!((row.body.is_null(), row.edited, row.deleted), (true, true, false));
 }
 
+pub(super) async fn much_in_one_batch_is_kept_as_little_is(store: AnyStore) {
+    let long = |number: usize| format!("{number} {}", "é".repeat(8_000));
+    let sealed = Body::A256Gcm { key_id: 7, data: Bytes::from_static(&[0, 255, 1]) };
+    let event = Record { body: Body::Plain(r#"{"event":"custom"}"#.to_owned()), ..record(Kind::System, room(1), user(1)) };
+    let mut records: Vec<_> = (0..20).map(|number| message(room(1), user(1), &long(number))).collect();
+    records.extend([event, Record { body: sealed, ..message(room(1), user(2), "") }]);
+    let changed = edit(&records[3], user(1), "shorter");
+    let entries = records.iter().chain([&changed, &vote(&records[4], user(2), 1)]).map(|record| Entry::First(Box::new(record.clone()))).collect();
+    assert_eq!(append_entries(&store, entries).await.unwrap().outcomes, applied(24));
+    let rows = all_rows(&store, room(1)).await.items;
+    let expected: Vec<_> = records.iter().map(Record::id).collect();
+    assert_eq!(rows.iter().map(|row| row.id).collect::<Vec<_>>(), expected);
+    assert_eq!((&rows[0].body, &rows[3].body, rows[3].edited), (&long(0).into(), &"shorter".into(), true));
+    assert_eq!((&rows[20].body, rows[20].seq, rows[21].body.is_null()), (&serde_json::json!({"event": "custom"}), None, true));
+    assert_eq!(store.tally(expected[4]).await.unwrap(), (1, 1));
+}
+
 /// How far the first person has read the first room.
 async fn read_mark(store: &AnyStore) -> Option<u64> {
     store.read_marks(user(1), &[room(1), room(2)]).await.unwrap().first().map(|(of, seq)| {

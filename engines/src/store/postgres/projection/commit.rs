@@ -1,4 +1,4 @@
-//! One batch in one transaction: compare-and-set first, then load what decides, plan, write. New messages come by COPY; statements take
+//! One batch in one transaction: compare-and-set first, then load what decides, plan, write. Many new messages come by COPY; statements take
 //! whole columns as arrays, never one row each.
 
 use parley_proto::{Body, MessageId, RoomId, UnixMillis, UserId};
@@ -13,6 +13,10 @@ use crate::store::{
 
 /// Classes of SQLSTATE that say "these rows, not this database": data, integrity, a limit (an index entry that is too long), a trigger's own refusal.
 const REFUSALS: [&str; 4] = ["22", "23", "54", "P0"];
+
+/// Bytes from which on rows go in by COPY. It takes two writes to the socket, data and end, and sqlx 0.9.0 leaves Nagle's algorithm on (its issue 4335): the end of
+/// little data waits for the server's delayed acknowledgement, 40 ms on Linux. More data than two segments of loopback is acknowledged at once.
+const COPY_MIN: usize = 128 * 1024;
 
 /// What an error means for the batch: these rows, or not now.
 pub(super) fn error(error: sqlx::Error) -> CommitError {
@@ -41,7 +45,7 @@ pub(super) async fn write(tx: &mut PgConnection, batch: &Batch) -> Result<Option
     let known = load(tx, &needs).await?;
     let plan = Plan::new(batch, &needs, known);
     if !plan.rows.is_empty() {
-        copy_rows(tx, &plan.rows).await?;
+        write_rows(tx, &plan.rows).await?;
     }
     if !plan.changed.is_empty() {
         change_rows(tx, &plan).await?;
@@ -231,9 +235,14 @@ impl<'a> StateColumns<'a> {
     }
 }
 
-/// By COPY, the fastest way in. While the server waits for a COPY's data it heeds none of its timeouts: whoever comes after a persister that is cut off there ends
+async fn write_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
+    let copy = copy_of(rows);
+    if copy.len() < COPY_MIN { insert_rows(tx, rows).await } else { copy.send(tx, COPY_MESSAGES).await }
+}
+
+/// By COPY, the fastest way in for many. While the server waits for a COPY's data it heeds none of its timeouts: whoever comes after a persister that is cut off there ends
 /// it ([`stalled`](super::super::stalled)).
-async fn copy_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
+fn copy_of(rows: &[NewRow<'_>]) -> CopyRows {
     let mut copy = CopyRows::new();
     for NewRow { record, id, position, seq, state } in rows {
         let (body, key_id, sealed) = match state.body {
@@ -245,7 +254,36 @@ async fn copy_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sql
         copy.uuid(record.cid.0).int(sql::int(record.base.0)).int(record.sent_at.0).bool(record.imported).int(sql::int(state.rev.0));
         copy.field(body).int(key_id).field(sealed).bool(state.edited).bool(state.deleted);
     }
-    copy.send(tx, COPY_MESSAGES).await
+    copy
+}
+
+async fn insert_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
+    let state = StateColumns::of(rows.iter().map(|row| row.state));
+    sqlx::query(
+        "insert into messages (room, position, id, seq, kind, sender, cid, base, sent_at, imported, rev, body, key_id, sealed, edited, deleted)
+         select *
+         from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::boolean[],
+                     $11::bigint[], $12::text[], $13::bigint[], $14::bytea[], $15::boolean[], $16::boolean[])",
+    )
+    .bind(rows.iter().map(|row| row.record.room.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| sql::int(row.position.0)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.id.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.seq.map(sql::int)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.kind.name()).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.sender.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.cid.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| sql::int(row.record.base.0)).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.sent_at.0).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.record.imported).collect::<Vec<_>>())
+    .bind(state.rev)
+    .bind(state.body)
+    .bind(state.key_id)
+    .bind(state.sealed)
+    .bind(state.edited)
+    .bind(state.deleted)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 async fn change_rows(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
