@@ -49,8 +49,17 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
     for rate in RATES.into_iter().take(context.scale.of(3, 1)) {
         let (mut us, mut limits) = (Vec::new(), Vec::new());
         for _ in 0..context.scale.of(7, 2) {
-            limits.push(bare_round(&bare, rate, time)?);
-            us.push(ours(&mut crowd, &deployment.people.rooms, &bodies, rate, time)?);
+            let limit = bare_round(&bare, rate, time)?;
+            match ours(&mut crowd, &deployment.people.rooms, &bodies, rate, time) {
+                Ok(ours) => {
+                    limits.push(limit);
+                    us.push(ours);
+                }
+                Err(why) => rows.void(format!("{rate} messages/s: {why}")),
+            }
+        }
+        if us.is_empty() {
+            break;
         }
         let ratio = |pick: fn(&Times) -> f64| us.iter().zip(&limits).map(|(ours, limit)| pick(ours) / pick(limit)).collect::<Vec<_>>();
         rows.add(format!("{rate} messages/s: ours ÷ bare producer, p50"), "", Some(Aim::AtMost(1.5, 1.15)), ratio(|times| times.p50));
