@@ -1,6 +1,7 @@
 //! A frame as it goes over the wire, encoded once for all sockets that get it.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use parley_proto::wire::ServerFrame;
 
 /// Final, text (RFC 6455, section 5.2).
 const FINAL_TEXT: u8 = 0x81;
@@ -18,6 +19,17 @@ const PING: &[u8] = &[0x89, 0];
 pub struct Frame(Bytes);
 
 impl Frame {
+    /// What is to be said, encoded; `None`, and a line in our log, if it can't be.
+    pub(crate) fn of(said: &ServerFrame) -> Option<Self> {
+        match serde_json::to_string(said) {
+            Ok(json) => Some(Self::text(&json)),
+            Err(error) => {
+                tracing::error!(%error, "frame.encode");
+                None
+            }
+        }
+    }
+
     /// The frame that carries this JSON.
     pub fn text(json: &str) -> Self {
         let mut out = BytesMut::with_capacity(HEADER_MAX + json.len());

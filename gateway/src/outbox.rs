@@ -129,9 +129,8 @@ impl Outbox {
 
     /// Encodes and queues a frame.
     pub fn send(&self, frame: &ServerFrame) {
-        match serde_json::to_string(frame) {
-            Ok(json) => self.push(Frame::text(&json)),
-            Err(error) => tracing::error!(%error, "outbox.encode"),
+        if let Some(frame) = Frame::of(frame) {
+            self.push(frame);
         }
     }
 

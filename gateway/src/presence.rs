@@ -168,8 +168,8 @@ impl Shared {
             let seen = if away { None } else { self.seen(room).await };
             away = seen.is_none();
             let seen = seen.unwrap_or_default();
-            let Ok(frame) = serde_json::to_string(&ServerFrame::Presence { room, online: seen.online, users: seen.users.clone() }) else { return };
-            self.people().tell(room, &Arc::new(seen), &Frame::text(&frame));
+            let Some(frame) = Frame::of(&ServerFrame::Presence { room, online: seen.online, users: seen.users.clone() }) else { return };
+            self.people().tell(room, &Arc::new(seen), &frame);
         }
     }
 

@@ -60,6 +60,13 @@ enum Reception {
     Left,
 }
 
+impl Reception {
+    /// Whether what the gateway says of the room is taken as it comes.
+    fn takes_all(self) -> bool {
+        matches!(self, Self::Live | Self::Resuming { .. })
+    }
+}
+
 pub(crate) struct Client {
     world: Arc<World>,
     dice: Dice,

@@ -69,8 +69,7 @@ impl Activity {
     pub(super) fn take(&mut self) -> Vec<(SocketId, Vec<(RoomId, Frame)>)> {
         let mut told: HashMap<SocketId, Vec<(RoomId, Frame)>> = HashMap::new();
         for (room, (position, seq)) in std::mem::take(&mut self.news) {
-            let Ok(json) = serde_json::to_string(&ServerFrame::RoomActivity { room, position, seq }) else { continue };
-            let frame = Frame::text(&json);
+            let Some(frame) = Frame::of(&ServerFrame::RoomActivity { room, position, seq }) else { continue };
             for socket in self.sockets.get(&room).into_iter().flatten() {
                 told.entry(*socket).or_default().push((room, frame.clone()));
             }

@@ -184,7 +184,7 @@ impl Due {
 pub(super) fn frames(room: RoomId, as_of: Cursor, tallies: impl Iterator<Item = Tally>) -> Vec<Frame> {
     let tallies: Vec<Tally> = tallies.collect();
     let frame = |items: &[Tally]| ServerFrame::Tallies { room, tallies: Tallies { items: items.to_vec(), as_of } };
-    tallies.chunks(FRAME_TALLIES).filter_map(|items| serde_json::to_string(&frame(items)).ok()).map(|json| Frame::text(&json)).collect()
+    tallies.chunks(FRAME_TALLIES).filter_map(|items| Frame::of(&frame(items))).collect()
 }
 
 /// A person's view of tallies that changed.

@@ -114,7 +114,7 @@ impl Signed {
         self.shared.personal.spend(What::Reads, self.caller.user)?;
         self.shared.rights.member(room, self.caller.user).await?;
         let _guard = self.subscribing.lock().await;
-        wish.is_newest()?;
+        wish.must_be_newest()?;
         let begun = Instant::now();
         self.join(room).await?;
         for _ in 0..JOIN_ATTEMPTS {
@@ -155,7 +155,7 @@ impl Signed {
     async fn unsubscribe(&self, wish: &Wish) -> Result<(), Refusal> {
         let &Wish { reference, room, .. } = wish;
         let _guard = self.subscribing.lock().await;
-        wish.is_newest()?;
+        wish.must_be_newest()?;
         self.shared.hub.leave(self.socket, room).await;
         self.stopped().retain(|told| told.room != room);
         self.outbox.send(&ServerFrame::Unsubscribed { reference: Some(reference), room, code: None });

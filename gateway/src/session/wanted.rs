@@ -40,7 +40,7 @@ impl Wanted {
 
 impl Wish {
     /// An error if a newer one was read since.
-    pub(super) fn is_newest(&self) -> Result<(), Refusal> {
+    pub(super) fn must_be_newest(&self) -> Result<(), Refusal> {
         if planted(PlantedBug::OvertakenTakesEffect) || self.wanted.rooms().get(&self.room) == Some(&self.reference) {
             return Ok(());
         }
@@ -68,9 +68,9 @@ mod tests {
         let (wanted, room, other) = (Wanted::default(), RoomId::new(PartitionId(1), [1; 16]), RoomId::new(PartitionId(1), [2; 16]));
         let (older, elsewhere) = (wanted.begin(room, 1), wanted.begin(other, 2));
         let newer = wanted.begin(room, 3);
-        assert!(older.is_newest().is_err() && newer.is_newest().is_ok() && elsewhere.is_newest().is_ok());
+        assert!(older.must_be_newest().is_err() && newer.must_be_newest().is_ok() && elsewhere.must_be_newest().is_ok());
         drop(newer);
-        assert!(older.is_newest().is_err(), "its turn does not come back");
+        assert!(older.must_be_newest().is_err(), "its turn does not come back");
         drop((older, elsewhere));
         assert!(wanted.rooms().is_empty());
     }

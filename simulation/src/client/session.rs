@@ -181,8 +181,7 @@ impl Client {
         let now = Instant::now();
         for (room, reception) in self.receptions.iter_mut().filter(|(_, reception)| **reception != Reception::Left) {
             // Who still waits for a room has not taken what came of it meanwhile, though the token has it.
-            let received = matches!(reception, Reception::Live | Reception::Resuming { .. });
-            let held = received && self.views.contains_key(room) && self.token_rooms.iter().any(|told| told.room == *room);
+            let held = reception.takes_all() && self.views.contains_key(room) && self.token_rooms.iter().any(|told| told.room == *room);
             *reception = match resume {
                 ResumeOutcome::Accepted if held => Reception::Resuming { acked: acked.get(room).copied() },
                 _ => Reception::None(now),

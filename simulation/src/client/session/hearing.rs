@@ -51,7 +51,7 @@ impl Client {
                 }
             }
             ServerFrame::Resync { room, page, .. } => {
-                if matches!(self.receptions.get(&room), Some(Reception::Live | Reception::Resuming { .. })) {
+                if self.receptions.get(&room).is_some_and(|reception| reception.takes_all()) {
                     self.newest(room, &page, &what);
                 }
             }

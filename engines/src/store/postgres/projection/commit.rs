@@ -2,7 +2,7 @@
 //! whole columns as arrays, never one row each.
 
 use parley_proto::{Body, MessageId, RoomId, UnixMillis, UserId};
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, postgres::PgArguments, query::Query};
 use uuid::Uuid;
 
 use super::super::{copy::CopyRows, roster, sql, stalled::COPY_MESSAGES};
@@ -233,6 +233,12 @@ impl<'a> StateColumns<'a> {
             deleted: states.map(|state| state.deleted).collect(),
         }
     }
+
+    /// As the query's next six parameters.
+    fn bind(self, query: Query<'_, Postgres, PgArguments>) -> Query<'_, Postgres, PgArguments> {
+        let Self { rev, body, key_id, sealed, edited, deleted } = self;
+        query.bind(rev).bind(body).bind(key_id).bind(sealed).bind(edited).bind(deleted)
+    }
 }
 
 async fn write_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
@@ -258,8 +264,7 @@ fn copy_of(rows: &[NewRow<'_>]) -> CopyRows {
 }
 
 async fn insert_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), sqlx::Error> {
-    let state = StateColumns::of(rows.iter().map(|row| row.state));
-    sqlx::query(
+    let query = sqlx::query(
         "insert into messages (room, position, id, seq, kind, sender, cid, base, sent_at, imported, rev, body, key_id, sealed, edited, deleted)
          select *
          from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::bigint[], $5::text[], $6::uuid[], $7::uuid[], $8::bigint[], $9::bigint[], $10::boolean[],
@@ -274,21 +279,13 @@ async fn insert_rows(tx: &mut PgConnection, rows: &[NewRow<'_>]) -> Result<(), s
     .bind(rows.iter().map(|row| row.record.cid.0).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| sql::int(row.record.base.0)).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.record.sent_at.0).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.record.imported).collect::<Vec<_>>())
-    .bind(state.rev)
-    .bind(state.body)
-    .bind(state.key_id)
-    .bind(state.sealed)
-    .bind(state.edited)
-    .bind(state.deleted)
-    .execute(tx)
-    .await?;
+    .bind(rows.iter().map(|row| row.record.imported).collect::<Vec<_>>());
+    StateColumns::of(rows.iter().map(|row| row.state)).bind(query).execute(tx).await?;
     Ok(())
 }
 
 async fn change_rows(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx::Error> {
-    let state = StateColumns::of(plan.changed.values().map(|row| row.state));
-    sqlx::query(
+    let query = sqlx::query(
         "update messages m
          set rev = c.rev, body = c.body, key_id = c.key_id, sealed = c.sealed, edited = m.edited or c.edited, deleted = m.deleted or c.deleted
          from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::bigint[], $6::bytea[], $7::boolean[], $8::boolean[])
@@ -296,15 +293,8 @@ async fn change_rows(tx: &mut PgConnection, plan: &Plan<'_>) -> Result<(), sqlx:
          where m.room = c.room and m.position = c.position",
     )
     .bind(plan.changed.values().map(|row| row.room.0).collect::<Vec<_>>())
-    .bind(plan.changed.values().map(|row| sql::int(row.position.0)).collect::<Vec<_>>())
-    .bind(state.rev)
-    .bind(state.body)
-    .bind(state.key_id)
-    .bind(state.sealed)
-    .bind(state.edited)
-    .bind(state.deleted)
-    .execute(tx)
-    .await?;
+    .bind(plan.changed.values().map(|row| sql::int(row.position.0)).collect::<Vec<_>>());
+    StateColumns::of(plan.changed.values().map(|row| row.state)).bind(query).execute(tx).await?;
     Ok(())
 }
 
