@@ -10,12 +10,13 @@ mod notices;
 mod receiving;
 mod recheck;
 mod room;
+mod sockets;
 mod stored;
 pub(crate) mod tallies;
 mod watcher;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -26,11 +27,8 @@ use parley_engines::{
     bus::{Bus, Channel},
     store::{Snapshot, Store, StoreUnavailable, votes::ChangedTallies},
 };
-use parley_proto::{Cursor, PartitionId, Position, RoomId, SessionId, UnixMillis, UserId, wire::ServerFrame};
-use tokio::{
-    sync::{RwLock, watch},
-    time::Instant,
-};
+use parley_proto::{Cursor, PartitionId, Position, RoomId, UserId, wire::ServerFrame};
+use tokio::{sync::RwLock, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, presence::Presence, reader::Reader, revocation::Revocations, rights::Rights};
@@ -42,33 +40,13 @@ use receiving::Connection;
 pub(crate) use recheck::JUDGE;
 use room::Room;
 pub(crate) use room::{Entered, NotNow, Told};
+use sockets::{Socket, Sockets};
+pub use sockets::{SocketId, SocketInfo};
 use stored::{Stored, Telling};
 use tallies::{Brought, Ticket};
 
-/// A socket of this process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SocketId(u64);
-
-/// Who is behind a socket.
-#[derive(Debug, Clone)]
-pub struct SocketInfo {
-    pub user: UserId,
-    pub session: SessionId,
-    pub outbox: Outbox,
-    /// Told `false` when nobody vouches for this person's rights any more, `true` when somebody does again.
-    pub verified: Arc<watch::Sender<bool>>,
-}
-
 /// Sockets that are told of their rooms' activity in one go.
 const TOLD_AT_ONCE: usize = 64;
-
-#[derive(Debug)]
-struct Socket {
-    info: SocketInfo,
-    rooms: HashSet<RoomId>,
-    /// Of its session, once it was read.
-    expires_at: Option<UnixMillis>,
-}
 
 /// The hub. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -90,7 +68,7 @@ struct Inner {
     sessions: Sessions,
     partitions: u16,
     rooms: Mutex<HashMap<RoomId, Arc<Room>>>,
-    sockets: Mutex<HashMap<SocketId, Socket>>,
+    sockets: Mutex<Sockets>,
     next_socket: AtomicU64,
     connection: RwLock<Option<Connection>>,
     beats: Vec<Mutex<Beats>>,
@@ -122,13 +100,6 @@ pub(crate) struct HubParts {
     pub(crate) sessions: Sessions,
     /// Where this gateway's own are told.
     pub(crate) revocations: Revocations,
-}
-
-#[cfg(test)]
-impl SocketId {
-    pub(crate) fn of(number: u64) -> Self {
-        Self(number)
-    }
 }
 
 impl Hub {
@@ -186,14 +157,14 @@ impl Hub {
         if self.inner.rights.verified().came(info.user, Instant::now(), recheck::LOOK) {
             self.inner.look_soon.store(true, Ordering::Relaxed);
         }
-        Inner::lock(&self.inner.sockets).insert(id, Socket { info, rooms: HashSet::new(), expires_at: None });
+        Inner::lock(&self.inner.sockets).insert(id, info);
         metrics::sockets(1.0);
         id
     }
 
     /// The socket is gone.
     pub async fn close(&self, socket: SocketId) {
-        let Some(gone) = Inner::lock(&self.inner.sockets).remove(&socket) else { return };
+        let Some(gone) = Inner::lock(&self.inner.sockets).remove(socket) else { return };
         metrics::sockets(-1.0);
         Inner::lock(&self.inner.activity).remove_socket(socket);
         self.inner.presence.close(socket);
@@ -206,7 +177,7 @@ impl Hub {
     pub async fn join(&self, socket: SocketId, room: RoomId, most: usize) -> bool {
         let info = {
             let mut sockets = Inner::lock(&self.inner.sockets);
-            let Some(entry) = sockets.get_mut(&socket) else { return true };
+            let Some(entry) = sockets.get_mut(socket) else { return true };
             if !entry.rooms.contains(&room) && entry.rooms.len() >= most {
                 return false;
             }
@@ -241,7 +212,7 @@ impl Hub {
 
     /// Stops receiving `room`. Returns whether it was received.
     pub async fn leave(&self, socket: SocketId, room: RoomId) -> bool {
-        if let Some(entry) = Inner::lock(&self.inner.sockets).get_mut(&socket) {
+        if let Some(entry) = Inner::lock(&self.inner.sockets).get_mut(socket) {
             entry.rooms.remove(&room);
         }
         self.inner.presence.unwatch(socket, room);
@@ -355,7 +326,7 @@ impl Inner {
     }
 
     fn rooms_received(&self, socket: SocketId) -> Vec<Arc<Room>> {
-        let ids: Vec<_> = Self::lock(&self.sockets).get(&socket).map(|entry| entry.rooms.iter().copied().collect()).unwrap_or_default();
+        let ids: Vec<_> = Self::lock(&self.sockets).get(socket).map(|entry| entry.rooms.iter().copied().collect()).unwrap_or_default();
         let rooms = Self::lock(&self.rooms);
         ids.iter().filter_map(|id| rooms.get(id).cloned()).collect()
     }
@@ -400,7 +371,7 @@ impl Inner {
 
     fn tell_stored(&self, told: impl IntoIterator<Item = Telling>) {
         for (socket, room, cursor) in told {
-            let outbox = Self::lock(&self.sockets).get(&socket).map(|entry| entry.info.outbox.clone());
+            let outbox = Self::lock(&self.sockets).get(socket).map(|entry| entry.info.outbox.clone());
             if let Some(outbox) = outbox {
                 outbox.send(&ServerFrame::Stored { room, cursor });
             }
@@ -414,7 +385,7 @@ impl Inner {
             {
                 let sockets = Self::lock(&self.sockets);
                 for (socket, news) in some {
-                    let Some(Socket { info, rooms, .. }) = sockets.get(socket) else { continue };
+                    let Some(Socket { info, rooms, .. }) = sockets.get(*socket) else { continue };
                     news.iter().filter(|(room, _)| !rooms.contains(room)).for_each(|(_, frame)| info.outbox.push(frame.clone()));
                 }
             }
@@ -424,12 +395,12 @@ impl Inner {
 
     fn tell_reads(&self) {
         let reads = Self::lock(&self.activity).take_reads();
-        if reads.is_empty() {
-            return;
-        }
-        for socket in Self::lock(&self.sockets).values() {
-            for (room, seq) in reads.get(&socket.info.user).into_iter().flatten() {
-                socket.info.outbox.send(&ServerFrame::Read { room: *room, seq: *seq });
+        let sockets = Self::lock(&self.sockets);
+        for (user, rooms) in reads {
+            for (_, socket) in sockets.of(user) {
+                for (room, seq) in &rooms {
+                    socket.info.outbox.send(&ServerFrame::Read { room: *room, seq: *seq });
+                }
             }
         }
     }

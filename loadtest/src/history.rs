@@ -10,7 +10,7 @@ use std::{
 use parley_proto::{
     Cid, Cursor, ErrorCode, MessageId, Position, RoomId, UserId,
     item::Item,
-    wire::{ResumeOutcome, RoomCursor, Tallies},
+    wire::{Ref, ResumeOutcome, RoomCursor, Tallies},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -39,7 +39,8 @@ pub struct Votes {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum How {
-    Subscribed,
+    /// The answer to that subscribe.
+    Subscribed(Ref),
     Resync,
     History,
 }
@@ -113,6 +114,8 @@ pub enum Event {
         last: bool,
     },
     Subscribe {
+        #[serde(rename = "ref")]
+        reference: Ref,
         room: RoomId,
     },
     /// Given up by the client, to subscribe anew.

@@ -23,6 +23,8 @@ use crate::{clock, limits::What, metrics, refusal::Refusal};
 const FLOOR_DISTANCE_MAX: u64 = WINDOW / 2;
 /// What a client is told to wait before it retries an unknown outcome.
 const UNKNOWN_RETRY_MS: u64 = 500;
+/// When an attempt is given up, from when it was received. The rest of [`limits::SEND_ANSWER`] is the answer's way to the client: timers are late and never early.
+const GIVE_UP: Duration = limits::SEND_ANSWER.saturating_sub(Duration::from_millis(250));
 /// A first attempt does not wait longer for whether what holds it back is in the log.
 pub(crate) const SETTLED_PATIENCE: Duration = Duration::from_millis(500);
 /// What a client is told to wait while the producer's queue is full.
@@ -90,7 +92,7 @@ struct Attempt {
 
 impl Attempt {
     fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool, begun: Instant) -> Self {
-        Self { of, room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + limits::SEND_ANSWER, begun }
+        Self { of, room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + GIVE_UP, begun }
     }
 
     fn partition(&self) -> PartitionId {

@@ -24,7 +24,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Inner, SocketId, SocketInfo};
+use super::{Inner, Socket, SocketId, SocketInfo};
 use crate::{clock, metrics, revocation::Revocation, rights::LOOK_DEADLINE};
 
 /// Between two looks at everybody's rights.
@@ -57,12 +57,15 @@ impl Inner {
         if let Some(session) = revocation.session {
             self.sessions.ended(session);
         }
-        let affected: Vec<(SocketId, SocketInfo)> = Self::lock(&self.sockets)
-            .iter()
-            .filter(|(_, socket)| revocation.session.is_none_or(|session| session == socket.info.session))
-            .filter(|(_, socket)| revocation.user.is_none_or(|user| user == socket.info.user))
-            .map(|(id, socket)| (*id, socket.info.clone()))
-            .collect();
+        let affected: Vec<(SocketId, SocketInfo)> = {
+            let sockets = Self::lock(&self.sockets);
+            let is_meant = |(_, socket): &(_, &Socket)| revocation.session.is_none_or(|session| session == socket.info.session);
+            let with_info = |(id, socket): (_, &Socket)| (id, socket.info.clone());
+            match revocation.user {
+                Some(user) => sockets.of(user).filter(is_meant).map(with_info).collect(),
+                None => sockets.iter().filter(is_meant).map(with_info).collect(),
+            }
+        };
         for (socket, info) in affected {
             match revocation.room {
                 None => info.outbox.end(CloseCode::SessionEnded),
@@ -72,7 +75,7 @@ impl Inner {
     }
 
     async fn expel(&self, socket: SocketId, room: RoomId) {
-        if let Some(entry) = Self::lock(&self.sockets).get_mut(&socket) {
+        if let Some(entry) = Self::lock(&self.sockets).get_mut(socket) {
             entry.rooms.remove(&room);
         }
         Self::lock(&self.activity).remove(socket, room);
@@ -102,7 +105,7 @@ impl Inner {
     /// Asks after everybody who has a socket. Returns whether all were vouched for.
     async fn look(&self) -> bool {
         let begun = Instant::now();
-        let people: HashSet<UserId> = Self::lock(&self.sockets).values().map(|socket| socket.info.user).collect();
+        let people = Self::lock(&self.sockets).people();
         self.rights.verified().present(&people, begun);
         let mut all = true;
         for some in people.into_iter().collect::<Vec<_>>().chunks(RIGHTS_BATCH) {
@@ -157,7 +160,7 @@ impl Inner {
         let mut ended = Vec::new();
         for id in sessions {
             match self.store.session(id).await?.filter(|session| is_live(session, user, clock::now())) {
-                Some(session) => self.session_lives_until(id, session.expires_at),
+                Some(session) => self.session_lives_until(user, id, session.expires_at),
                 None => ended.push(Revocation::of_session(id)),
             }
         }
@@ -174,19 +177,23 @@ impl Inner {
     /// The sessions of a person's sockets, and the rooms that they receive or are told of.
     fn held_by(&self, user: UserId) -> (HashSet<SessionId>, HashSet<RoomId>) {
         let (mut sessions, mut rooms, mut ids) = (HashSet::new(), HashSet::new(), Vec::new());
-        for (id, socket) in Self::lock(&self.sockets).iter().filter(|(_, socket)| socket.info.user == user) {
+        for (id, socket) in Self::lock(&self.sockets).of(user) {
             sessions.insert(socket.info.session);
             rooms.extend(&socket.rooms);
-            ids.push(*id);
+            ids.push(id);
         }
         let activity = Self::lock(&self.activity);
         rooms.extend(ids.into_iter().flat_map(|id| activity.rooms(id)));
         (sessions, rooms)
     }
 
-    fn session_lives_until(&self, session: SessionId, expires_at: UnixMillis) {
-        for socket in Self::lock(&self.sockets).values_mut().filter(|socket| socket.info.session == session) {
-            socket.expires_at = Some(expires_at);
+    fn session_lives_until(&self, user: UserId, session: SessionId, expires_at: UnixMillis) {
+        let mut sockets = Self::lock(&self.sockets);
+        let ids: Vec<_> = sockets.of(user).filter(|(_, socket)| socket.info.session == session).map(|(id, _)| id).collect();
+        for id in ids {
+            if let Some(socket) = sockets.get_mut(id) {
+                socket.expires_at = Some(expires_at);
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use parley_proto::{
     Cursor, MessageId, Position, RoomId, UserId,
-    wire::{ResumeOutcome, RoomCursor},
+    wire::{Ref, ResumeOutcome, RoomCursor},
 };
 
 use super::{
@@ -24,8 +24,6 @@ struct Room {
     start: Cursor,
     cursor: Cursor,
     live: bool,
-    /// When the subscribe was sent.
-    asked: Micros,
     /// What came of a replay that is not complete yet.
     pieces: Vec<Shown>,
     tallies: HashMap<MessageId, (Cursor, u64, u64)>,
@@ -69,13 +67,15 @@ pub(super) struct View<'a> {
     user: UserId,
     name: String,
     rooms: HashMap<RoomId, Room>,
+    /// The subscribes of this connection that have no page yet, and when each was sent.
+    asked: HashMap<Ref, Micros>,
     hello: Micros,
     signed_out: Option<Micros>,
 }
 
 impl<'a> View<'a> {
     pub(super) fn new(truth: &'a Truth, acks: &'a Acks, limits: &'a Limits, troubles: &'a [Trouble]) -> Self {
-        Self { truth, acks, limits, troubles, user: UserId::NIL, name: String::new(), rooms: HashMap::new(), hello: 0, signed_out: None }
+        Self { truth, acks, limits, troubles, user: UserId::NIL, name: String::new(), rooms: HashMap::new(), asked: HashMap::new(), hello: 0, signed_out: None }
     }
 
     pub(super) fn event(&mut self, at: Micros, event: &Event, seen: &mut Seen, findings: &mut Findings) {
@@ -94,9 +94,10 @@ impl<'a> View<'a> {
             }
             Event::Closed { .. } => {
                 self.closed(at, seen, findings);
+                self.asked.clear();
                 self.rooms.values_mut().for_each(|room| room.live = false);
             }
-            Event::Subscribe { room } => self.rooms.entry(*room).or_default().asked = at,
+            Event::Subscribe { reference, .. } => _ = self.asked.insert(*reference, at),
             Event::Unsubscribed { room, .. } => self.rooms.entry(*room).or_default().live = false,
             Event::Page { how, room, start, end, items, catching_up, votes } => {
                 self.data(at, *room, items, seen, findings);
@@ -182,25 +183,28 @@ impl<'a> View<'a> {
         seen: &mut Seen,
         findings: &mut Findings,
     ) {
-        let asked = match how {
-            How::Resync => self.hello,
-            How::Subscribed | How::History => self.rooms.get(&room).map_or(0, |room| room.asked),
-        };
-        let missing = match how {
-            How::Subscribed => Promise::Subscribe,
-            How::Resync | How::History => Promise::Resume,
+        let (missing, asked) = match how {
+            How::Subscribed(reference) => {
+                seen.subscribes += 1;
+                let asked = self.asked.remove(&reference);
+                findings.that(Promise::Subscribe, asked.is_some(), || format!("{}: {room}: a page that answers {reference}, which waits for none", self.name));
+                (Promise::Subscribe, asked.unwrap_or(at))
+            }
+            How::Resync => {
+                seen.resyncs += 1;
+                (Promise::Resume, self.hello)
+            }
+            How::History => {
+                seen.pages += 1;
+                self.compare(Promise::Resume, room, start, end, items, findings);
+                let held = self.rooms.entry(room).or_default();
+                if end >= held.start {
+                    held.start = held.start.min(start);
+                }
+                return;
+            }
         };
         self.compare(missing, room, start, end, items, findings);
-        if how == How::History {
-            seen.pages += 1;
-            let held = self.rooms.entry(room).or_default();
-            if end >= held.start {
-                held.start = held.start.min(start);
-            }
-            return;
-        }
-        seen.subscribes += u64::from(how == How::Subscribed);
-        seen.resyncs += u64::from(how == How::Resync);
         self.count_from_log_alone(asked, at, room, items, seen);
         if !catching_up {
             self.reaches(missing, room, asked, end, findings);

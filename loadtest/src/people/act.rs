@@ -140,9 +140,13 @@ impl Person {
         self.write(&frame).await
     }
 
+    /// Does nothing without a connection: it may have gone while other rooms were asked for.
     pub(super) async fn subscribe(&mut self, room: RoomId) -> anyhow::Result<()> {
+        if !self.welcomed {
+            return Ok(());
+        }
         let reference = self.reference();
-        self.note(&Event::Subscribe { room })?;
+        self.note(&Event::Subscribe { reference, room })?;
         self.questions.insert(reference, Question::Subscribe(room));
         if let Some(standing) = self.standings.get_mut(&room) {
             standing.receiving = Receiving::Asked;

@@ -27,7 +27,7 @@ impl Person {
         self.setting.counters.heard();
         match frame {
             ServerFrame::Welcome { gateway, resume, .. } => self.hear_welcome(gateway, resume),
-            ServerFrame::Subscribed { room, page, catching_up, .. } => self.hear_page(How::Subscribed, room, &page, catching_up),
+            ServerFrame::Subscribed { reference, room, page, catching_up, .. } => self.hear_page(How::Subscribed(reference), room, &page, catching_up),
             ServerFrame::Resync { room, page, .. } => self.hear_page(How::Resync, room, &page, false),
             ServerFrame::Replay { room, prev, items, cursor, more, catching_up, .. } => {
                 self.note(&Event::Replay { room, prev, cursor, items: shown(&items), more, catching_up })?;

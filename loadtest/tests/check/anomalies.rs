@@ -236,10 +236,21 @@ fn a_line_that_never_comes() {
 fn a_subscribe_without_the_newest_line_that_was_acked_before() {
     breaks(Promise::Subscribe, |story| {
         story.change("cy", |(_, event)| {
-            if let Event::Page { how: How::Subscribed, end, items, .. } = event {
+            if let Event::Page { how: How::Subscribed(_), end, items, .. } = event {
                 *end = items.pop().unwrap().0.at();
             }
         });
+    });
+}
+
+#[test]
+fn a_subscribe_that_is_answered_twice() {
+    breaks(Promise::Subscribe, |story| {
+        let reference = story.asks_for("bo", room(1));
+        for _ in 0..2 {
+            let page = story.page("bo", reference, room(1));
+            story.note("bo", page);
+        }
     });
 }
 

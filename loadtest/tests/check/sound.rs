@@ -55,14 +55,28 @@ fn a_sound_run_is_valid() {
 }
 
 #[test]
+fn a_page_is_held_to_the_subscribe_that_it_answers_and_not_to_a_later_one() {
+    let mut story = sound();
+    let first = story.asks_for("bo", room(1));
+    let page = story.page("bo", first, room(1));
+    story.says("ada", room(1), "acked after the first subscribe was answered, and before the second was sent", &["ada"]);
+    let second = story.asks_for("bo", room(1));
+    story.note("bo", page);
+    let page = story.page("bo", second, room(1));
+    story.note("bo", page);
+    let judgement = story.judge();
+    assert_eq!(judgement.verdict(), Verdict::Valid, "{judgement}");
+}
+
+#[test]
 fn a_replay_answers_the_hello_and_not_a_subscribe_that_was_sent_since() {
     let mut story = sound();
     story.goes("bo");
     story.says("ada", room(1), "missed", &["ada"]);
     let replays = story.asks_to_resume("bo");
-    story.note("bo", Event::Subscribe { room: room(1) });
+    story.asks_for("bo", room(1));
     story.says("ada", room(1), "acked before that subscribe is answered, and after the hello", &["ada"]);
-    story.note("bo", Event::Subscribe { room: room(1) });
+    story.asks_for("bo", room(1));
     story.replayed("bo", replays);
     story.subscribes("bo", room(1));
     let judgement = story.judge();

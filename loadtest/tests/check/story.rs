@@ -11,7 +11,7 @@ use parley_proto::{
     Body, Cid, Cursor, Kind, MessageId, PartitionId, Position, Record, RoomId, UserId, codec,
     event::{EventName, MemberRow, RoomRow, SystemEvent, Visibility},
     record::UnixMillis,
-    wire::{ResumeOutcome, RoomCursor},
+    wire::{Ref, ResumeOutcome, RoomCursor},
 };
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ pub(crate) struct Story {
     rows: BTreeMap<RoomId, Vec<Shown>>,
     pub(crate) now: Micros,
     cids: u128,
+    references: Ref,
     pub(crate) troubles: Vec<Trouble>,
     pub(crate) needs: Needs,
 }
@@ -59,6 +60,7 @@ impl Story {
             rows: BTreeMap::new(),
             now: 0,
             cids: 0,
+            references: 0,
             troubles: Vec::new(),
             needs: Needs::default(),
         }
@@ -93,12 +95,25 @@ impl Story {
     }
 
     pub(crate) fn subscribes(&mut self, who: &'static str, room: RoomId) {
-        self.note(who, Event::Subscribe { room });
+        let reference = self.asks_for(who, room);
+        let page = self.page(who, reference, room);
+        self.note(who, page);
+    }
+
+    /// Subscribes, and is not answered yet.
+    pub(crate) fn asks_for(&mut self, who: &'static str, room: RoomId) -> Ref {
+        self.references += 1;
+        self.note(who, Event::Subscribe { reference: self.references, room });
+        self.references
+    }
+
+    /// The page that would answer now.
+    pub(crate) fn page(&mut self, who: &'static str, reference: Ref, room: RoomId) -> Event {
         let items = self.rows.get(&room).cloned().unwrap_or_default();
         let end = self.expected.next;
         self.cursors.insert((who, room), end);
         let votes = Some(self.votes_of(&items, who));
-        self.note(who, Event::Page { how: How::Subscribed, room, start: Cursor::ZERO, end, items, catching_up: false, votes });
+        Event::Page { how: How::Subscribed(reference), room, start: Cursor::ZERO, end, items, catching_up: false, votes }
     }
 
     fn votes_of(&self, items: &[Shown], who: &str) -> Votes {

@@ -33,8 +33,8 @@ type Socket = WebSocketStream<DuplexStream>;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Nothing for so long: the connection is dead.
 const SILENCE: Duration = Duration::from_secs(40);
-/// A send is answered within two seconds; the rest is what the way there and back may take.
-const ANSWER: Duration = Duration::from_millis(2_700);
+/// A send is answered a quarter of a second before its two are over; the rest is what the way there and back may take.
+const ANSWER: Duration = Duration::from_millis(2_450);
 /// How often the client looks what is due.
 const LOOK: Duration = Duration::from_millis(100);
 
