@@ -22,6 +22,10 @@ scenario(
     await page.waitForFunction(() => document.querySelectorAll('[role="log"] article').length > 5)
     assert.ok(await atEnd(page), 'a room opens at its newest message')
 
+    await say(page, 'Said with much above')
+    // Nothing else of this row changes any more when the store has it.
+    await log(page).locator('article[data-state="stored"]', { hasText: 'Said with much above' }).waitFor()
+
     let pages = 0
     while (await moreAbove(page)) {
       const seen = await watchPrepend(page)

@@ -46,6 +46,24 @@ scenario('the switcher finds a room by a few letters, the one before the last fi
   await page.getByRole('dialog').waitFor({ state: 'detached' })
 })
 
+scenario('the switcher finds rooms that the list does not show yet', async (world) => {
+  const { page, rooms } = await three(world)
+  await page.route(/\/api\/v1\/rooms\?/, (route) =>
+    route.continue({ url: route.request().url().replace('limit=100', 'limit=1') }),
+  )
+  await page.reload()
+  await page.getByRole('button', { name: 'Show more rooms' }).waitFor()
+  assert.equal(await page.getByRole('navigation', { name: 'Rooms' }).getByRole('listitem').count(), 1)
+  await page.keyboard.press('Control+k')
+  const field = page.getByRole('combobox', { name: 'Room' })
+  for (const name of Object.keys(rooms)) {
+    await field.fill(name)
+    await page.getByRole('option', { name }).waitFor()
+  }
+  await field.fill('zzz')
+  await page.getByText('None of your rooms is called so.').waitFor()
+})
+
 scenario('from room to room, and from unread room to unread room, without a mouse', async (world) => {
   const { owner, page, rooms } = await three(world)
   await page.waitForTimeout(800)

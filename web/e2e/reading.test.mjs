@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
-import { composer, log, say, shows } from './support/conversation.mjs'
+import { atEnd, composer, log, say, shows } from './support/conversation.mjs'
 import { scenario } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -105,6 +105,43 @@ scenario('more than a screen is unread until it was read, from the first of it o
   await shows(page, 'Line 140')
   await link(page, 'unread').waitFor({ state: 'detached' })
   assert.equal(await line(page).count(), 0)
+
+  await page.keyboard.press('Shift+PageUp')
+  await page.waitForTimeout(800)
+  assert.ok(await atEnd(page), 'where nothing is unread, nothing is jumped to')
+})
+
+scenario('what one wrote is not unread, though another room is on the screen when it comes', async (world) => {
+  const { talker, garden, trains, page } = await rooms(world)
+  /** What the server says and is not let through yet. @type {(() => void)[] | null} */
+  let held = null
+  await page.routeWebSocket(/\/api\/v1\/socket$/, (socket) => {
+    const server = socket.connectToServer()
+    server.onMessage((message) => {
+      if (held) held.push(() => socket.send(message))
+      else socket.send(message)
+    })
+  })
+  await page.goto(`/rooms/${trains}`)
+  await log(page).getByText('Bo joined').waitFor()
+  held = /** @type {(() => void)[]} */ ([])
+  await say(page, 'On my way out')
+  await link(page, 'Garden').click()
+  await page.waitForURL(`**/${garden}`)
+  const late = held
+  held = null
+  for (const give of late) give()
+  await log(page).getByText('Bo joined').waitFor()
+  await page.waitForTimeout(1_500)
+  assert.equal(await link(page, 'unread').count(), 0)
+  assert.doesNotMatch(await page.title(), /^\(/)
+
+  await talker.say(garden, 'The first word in this room')
+  await shows(page, 'The first word in this room')
+  await page.waitForTimeout(1_500)
+  assert.equal(await link(page, 'unread').count(), 0, 'nor what is read in a new room')
+  await link(page, 'Trains').click()
+  await shows(page, 'On my way out')
 })
 
 scenario('marked unread from a message on, a room stays so over a reload and on other devices', async (world) => {

@@ -120,6 +120,48 @@ scenario('what was written offline survives a reload of the page and is sent onc
   assert.deepEqual(texts(await readThrough(bo)), expected, 'nothing is sent again after another reload')
 })
 
+scenario(
+  'a network that dies in silence is told when the browser doubts it, and all is there afterwards',
+  async (world) => {
+    const room = await sharedRoom(world)
+    const wire = { dead: false }
+    const ada = await world.person('ada-away', { displayName: 'Ada' })
+    await ada.routeWebSocket(/\/api\/v1\/socket$/, (socket) => {
+      if (wire.dead) return void socket.close({ code: 1013 })
+      const server = socket.connectToServer()
+      socket.onMessage((message) => {
+        if (!wire.dead) server.send(message)
+      })
+      server.onMessage((message) => {
+        if (!wire.dead) socket.send(message)
+      })
+    })
+    const bo = await world.person('bo-there', { displayName: 'Bo' })
+    for (const page of [ada, bo]) {
+      await join(world, page, room)
+      await page.goto(`/rooms/${room}`)
+    }
+    await say(ada, 'Before the silence')
+    await shows(bo, 'Before the silence')
+    const doubt = (/** @type {string} */ event) => ada.evaluate((name) => window.dispatchEvent(new Event(name)), event)
+
+    await doubt('offline')
+    await ada.waitForTimeout(5_500)
+    assert.equal(await banner(ada).count(), 0, 'a connection that answers stays')
+
+    wire.dead = true
+    await doubt('offline')
+    await banner(ada).waitFor()
+    assert.equal(await banner(ada).getByRole('status').textContent(), 'Reconnecting…', 'no seconds are read aloud')
+    await say(bo, 'Said meanwhile')
+    wire.dead = false
+    await doubt('online')
+    await shows(ada, 'Said meanwhile')
+    await banner(ada).waitFor({ state: 'detached' })
+    assert.deepEqual(texts(await settled(ada)), ['Before the silence', 'Said meanwhile'])
+  },
+)
+
 /** @param {import('./support/world.mjs').World} world */
 async function sharedRoom(world) {
   const owner = await Client.signUp(world.server.url, 'chidi', 'Chidi')

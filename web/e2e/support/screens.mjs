@@ -42,7 +42,8 @@ export async function join(page, url, { garden, others, bo, chidi }) {
   /** @param {string} text */
   const ada = async (text) => {
     await composer(page).fill(text)
-    await composer(page).press('Enter')
+    // By the button, as on a phone: there Enter begins a line.
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
     // In the log, not only on its way: what is answered to it has to come after it.
     await page.locator('article[data-position]', { hasText: text.split('\n')[0] }).waitFor()
   }

@@ -76,8 +76,7 @@ function Debug() {
       room={roomId}
       onClose={() => {
         toggleDebugPanel()
-        // On touch screens this would raise the keyboard.
-        if (matchMedia('(pointer: fine)').matches) focusComposer()
+        focusComposer()
       }}
     />
   )

@@ -4,15 +4,13 @@ import { lazy, Suspense, useEffect, useRef, useState } from 'react'
 import { focusComposer } from '@/features/conversation/focus-composer'
 import { myRoomsQuery } from '@/features/rooms/api/my-rooms'
 import { sortRooms } from '@/features/rooms/sort-rooms'
-import { noteRoom, recentRooms } from '@/features/switcher/recent'
+import { noteRoom } from '@/features/switcher/recent'
 import { useLive } from '@/shared/live/context'
 import { unreadOf } from '@/shared/live/reads'
 import { type Command, commandOf, neighbour } from './keys'
 import { nextRegion } from './regions'
+import { RoomSwitcher } from './room-switcher'
 
-const QuickSwitcher = lazy(() =>
-  import('@/features/switcher/quick-switcher').then((module) => ({ default: module.QuickSwitcher })),
-)
 const HelpDialog = lazy(() => import('@/features/help/help-dialog').then((module) => ({ default: module.HelpDialog })))
 
 /** Asked for by a button; the keys do the same. */
@@ -71,9 +69,8 @@ export function Shortcuts() {
   return (
     <Suspense fallback={null}>
       {shown === 'switch' ? (
-        <QuickSwitcher
-          rooms={rooms.data ?? []}
-          recent={recentRooms(me).filter((id) => id !== roomId)}
+        <RoomSwitcher
+          current={roomId}
           onGo={go}
           onDirectory={() => {
             setShown(null)

@@ -8,8 +8,13 @@ test('a short cut says nothing', () => {
   expect(bannerText(waiting, 2_999)).toBeNull()
 })
 
-test('a longer one counts down to the next try', () => {
-  expect(bannerText(waiting, 3_000)).toEqual({ message: 'Reconnecting… next try in 7 s', action: 'try' })
+test('a longer one counts down to the next try, and what is read aloud stays the same', () => {
+  expect(bannerText(waiting, 3_000)).toEqual({
+    message: 'Reconnecting…',
+    countdown: 'next try in 7 s',
+    action: 'try',
+  })
+  expect(bannerText({ ...waiting, phase: 'connecting', nextTryAt: null }, 9_500)?.message).toBe('Reconnecting…')
 })
 
 test('the end says what can be done', () => {

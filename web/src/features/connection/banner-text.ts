@@ -4,7 +4,10 @@ import type { ConnectionState } from '@/shared/socket/client'
 const QUIET_MS = 2_000
 
 export interface BannerText {
+  /** Says the same for as long as the cut lasts: it is read aloud. */
   message: string
+  /** Changes every second: for the eyes alone. */
+  countdown?: string
   action: 'try' | 'reload' | null
 }
 
@@ -18,5 +21,5 @@ export function bannerText(state: ConnectionState, now: number): BannerText | nu
   if (state.offlineSince === null || now - state.offlineSince < QUIET_MS) return null
   if (state.phase !== 'waiting' || state.nextTryAt === null) return { message: 'Reconnecting…', action: null }
   const seconds = Math.max(0, Math.ceil((state.nextTryAt - now) / 1000))
-  return { message: `Reconnecting… next try in ${seconds} s`, action: 'try' }
+  return { message: 'Reconnecting…', countdown: `next try in ${seconds} s`, action: 'try' }
 }

@@ -21,24 +21,30 @@ export function ConnectionBanner() {
   const now = useNow(state.offlineSince !== null)
   const text = bannerText(state, now)
   return (
-    <div role="status">
-      {text ? (
-        <div
-          data-testid="connection-banner"
-          className="flex min-h-9 items-center justify-center gap-3 bg-notice px-4 text-sm text-on-notice"
+    <section
+      aria-label={text ? 'Connection' : undefined}
+      data-testid={text ? 'connection-banner' : undefined}
+      className={text ? 'flex min-h-9 items-center justify-center gap-3 bg-notice px-4 text-sm text-on-notice' : ''}
+    >
+      <p>
+        {/* Always there, so that what is put into it is noticed. */}
+        <span role="status">{text?.message}</span>
+        {text?.countdown ? (
+          <span aria-hidden="true" className="tabular-nums">
+            {' '}
+            {text.countdown}
+          </span>
+        ) : null}
+      </p>
+      {text?.action ? (
+        <button
+          type="button"
+          className="min-h-11 rounded px-2 font-semibold underline underline-offset-2 md:min-h-7"
+          onClick={() => (text.action === 'reload' ? window.location.reload() : live.tryNow())}
         >
-          <span className="tabular-nums">{text.message}</span>
-          {text.action ? (
-            <button
-              type="button"
-              className="min-h-11 rounded px-2 font-semibold underline underline-offset-2 md:min-h-7"
-              onClick={() => (text.action === 'reload' ? window.location.reload() : live.tryNow())}
-            >
-              {text.action === 'reload' ? 'Reload' : 'Try now'}
-            </button>
-          ) : null}
-        </div>
+          {text.action === 'reload' ? 'Reload' : 'Try now'}
+        </button>
       ) : null}
-    </div>
+    </section>
   )
 }

@@ -3,6 +3,7 @@ import { BODY_CODE_POINTS_MAX, COUNTER_FROM, codePoints } from '@/shared/text/le
 import { SendIcon } from '@/shared/ui/icons'
 import { keepDraft, readDraft } from './drafts'
 import { composerId } from './focus-composer'
+import { isTouch } from './touch'
 
 const MAX_HEIGHT_PX = 220
 
@@ -24,7 +25,7 @@ export function Composer({ me, room, placeholder, onSend }: Props) {
   useEffect(() => keepDraft(me, room, text), [me, room, text])
   useEffect(() => {
     // On touch screens this would raise the keyboard over the conversation one came to read.
-    if (matchMedia('(pointer: fine)').matches) area.current?.focus()
+    if (!isTouch()) area.current?.focus()
   }, [])
   // biome-ignore lint/correctness/useExhaustiveDependencies: the height follows the text
   useLayoutEffect(() => grow(area.current), [text])
@@ -40,6 +41,8 @@ export function Composer({ me, room, placeholder, onSend }: Props) {
   function onKeyDown(event: KeyboardEvent) {
     // While an input method composes, Enter belongs to it.
     if (event.key !== 'Enter' || event.shiftKey || event.nativeEvent.isComposing) return
+    // A keyboard on the screen has no Shift+Enter, but the button to send is under the thumb.
+    if (isTouch() && !event.ctrlKey && !event.metaKey) return
     event.preventDefault()
     send()
   }
@@ -54,6 +57,7 @@ export function Composer({ me, room, placeholder, onSend }: Props) {
           dir="auto"
           value={text}
           aria-label="Message"
+          enterKeyHint={isTouch() ? 'enter' : 'send'}
           aria-describedby={length >= COUNTER_FROM ? 'composer-count' : undefined}
           aria-invalid={over > 0 || undefined}
           placeholder={placeholder}

@@ -6,6 +6,7 @@ import { neutral } from '@/shared/text/tokens'
 import { Skeleton } from '@/shared/ui/states'
 import { Announcer } from './announcer'
 import { Composer } from './composer'
+import { createGroups } from './groups'
 import { ListRow } from './list-row'
 import { MessageList } from './message-list'
 import { rowAt, unseen } from './rows'
@@ -72,6 +73,7 @@ export function Conversation({ room }: { room: Room }) {
 
 /** What was written before the room could be loaded: after a reload without a connection it must still be seen. */
 function OnTheirWay({ entries, me }: { entries: readonly Entry[]; me: string }) {
+  const heads = createGroups()(noItems, entries, me, null)
   return (
     <div className="max-h-1/2 shrink-0 overflow-y-auto pb-2">
       {entries.map((entry, index) => {
@@ -83,6 +85,7 @@ function OnTheirWay({ entries, me }: { entries: readonly Entry[]; me: string }) 
             room={entry.room}
             row={row}
             before={before}
+            head={heads[index] === index}
             me={me}
             index={index}
             total={entries.length}

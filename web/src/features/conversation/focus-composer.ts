@@ -1,6 +1,9 @@
+import { isTouch } from './touch'
+
 export const composerId = 'composer'
 
-/** Where focus goes when what had it is gone: a row that was settled, a button that was used up. */
+/** Where focus goes when what had it is gone: a row that was settled, a button that was used up. The list has it where writing would raise a keyboard. */
 export function focusComposer(): void {
-  document.getElementById(composerId)?.focus({ preventScroll: true })
+  const target = isTouch() ? document.querySelector<HTMLElement>('[role="log"]') : document.getElementById(composerId)
+  target?.focus({ preventScroll: true })
 }

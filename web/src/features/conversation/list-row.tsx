@@ -3,7 +3,7 @@ import { useLive, usePeople } from '@/shared/live/context'
 import { dayLabel } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
 import { MessageRow } from './message-row'
-import { type Row, startsDay, startsGroup } from './rows'
+import { type Row, startsDay } from './rows'
 import { subjectOf, systemText } from './system-text'
 import { useToday } from './today'
 
@@ -11,6 +11,8 @@ interface Props {
   room: string
   row: Row
   before: Row | null
+  /** The first of its group. */
+  head: boolean
   me: string
   index: number
   total: number
@@ -19,7 +21,7 @@ interface Props {
 }
 
 /** A row with what it opens: a day, and the author's name. */
-export function ListRow({ room, row, before, me, index, total, afterLine = false }: Props) {
+export function ListRow({ room, row, before, head, me, index, total, afterLine = false }: Props) {
   return (
     <>
       {startsDay(before, row) ? <DayLine at={row.at} /> : null}
@@ -27,14 +29,7 @@ export function ListRow({ room, row, before, me, index, total, afterLine = false
       {row.kind === 'system' ? (
         <SystemRow row={row} index={index} total={total} />
       ) : (
-        <MessageRow
-          room={room}
-          row={row}
-          head={startsGroup(before, row, afterLine)}
-          mine={row.sender === me}
-          index={index}
-          total={total}
-        />
+        <MessageRow room={room} row={row} head={head} mine={row.sender === me} index={index} total={total} />
       )}
     </>
   )

@@ -4,6 +4,7 @@ import type { Entry } from '@/shared/outbox/machine'
 import { lowerBound, type Timeline } from '@/shared/timeline/timeline'
 import { DayPill } from './day-pill'
 import { focusComposer } from './focus-composer'
+import { createGroups } from './groups'
 import { JumpButton } from './jump-button'
 import { ListRow } from './list-row'
 import { type Row, rowAt, startsDay } from './rows'
@@ -42,9 +43,11 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
 
   const away = list.getDistanceFromEnd() > AWAY_PX
   const missed = useMissed(timeline, me, away)
-  const { lineIndex, firstUnread, unread, above } = useUnread(room, items, list, scroller)
+  const { lineIndex, firstUnread, unread, above } = useUnread(room, timeline, list, scroller)
+  const [headsOf] = useState(createGroups)
+  const heads = headsOf(items, entries, me, lineIndex)
   const show = useShowRow(list, scroller)
-  const first = useFirstUnread(room, firstUnread, hasOlder, show)
+  const first = useFirstUnread(room, { unread, firstUnread, hasOlder }, show)
   const onKeyDown = useRowKeys(room, list, total)
   useListKeys({ room, jump: first.jump })
 
@@ -93,6 +96,7 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
                   room={room}
                   row={row}
                   before={index > 0 ? rowAt(items, entries, me, index - 1) : null}
+                  head={heads[index] === index}
                   me={me}
                   index={index}
                   total={hasOlder ? -1 : total}

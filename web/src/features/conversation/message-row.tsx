@@ -1,4 +1,4 @@
-import { memo } from 'react'
+import { memo, useId } from 'react'
 import { useLive, usePerson } from '@/shared/live/context'
 import { clockTime, fullTime, shortTime } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
@@ -20,15 +20,18 @@ export interface RowProps {
 
 export const MessageRow = memo(
   function MessageRow({ room, row, head, mine, index, total }: RowProps) {
+    const id = useId()
     const person = usePerson(row.sender)
     const name = neutral(person?.display_name ?? 'Somebody')
     const body = row.entry ? row.entry.body : typeof row.item?.body === 'string' ? row.item.body : ''
     const votable = row.item && !row.item.deleted ? row.item.id : null
     const dim = row.state === 'pending' ? 'text-soft' : ''
+    const unsettled = mine && (row.state === 'pending' || row.state === 'failed')
     return (
       <article
         tabIndex={-1}
         aria-label={`${name}, ${clockTime(row.at)}`}
+        aria-describedby={unsettled ? `${id}-text ${id}-state` : `${id}-text`}
         aria-posinset={index + 1}
         aria-setsize={total}
         data-position={row.item?.position}
@@ -44,6 +47,7 @@ export const MessageRow = memo(
           {head ? <RowHead name={name} at={row.at} mine={mine} /> : null}
           <div className="flex items-end gap-2">
             <div
+              id={`${id}-text`}
               className={`min-w-0 max-w-[80ch] overflow-clip [overflow-clip-margin:4px] ${mine ? '' : 'grow'} ${dim}`}
             >
               {row.item?.deleted ? (
@@ -53,7 +57,7 @@ export const MessageRow = memo(
               )}
               {row.item?.edited && !row.item.deleted ? <span className="text-xs text-soft">(edited)</span> : null}
             </div>
-            {mine ? <StateIcon state={row.state} /> : null}
+            {mine ? <StateIcon id={`${id}-state`} state={row.state} /> : null}
           </div>
           {row.entry ? <RowState entry={row.entry} /> : null}
           {votable ? <VoteBar room={room} message={votable} /> : null}
@@ -71,6 +75,7 @@ export const MessageRow = memo(
     a.row.item === b.row.item &&
     a.row.entry === b.row.entry &&
     a.row.key === b.row.key &&
+    a.row.state === b.row.state &&
     a.head === b.head &&
     a.index === b.index &&
     a.total === b.total,
@@ -111,7 +116,7 @@ function GutterTime({ at }: { at: number }) {
     <time
       dateTime={new Date(at).toISOString()}
       title={fullTime(at)}
-      className="block text-right text-xs leading-[22px] whitespace-nowrap text-soft opacity-0 group-hover:opacity-100"
+      className="block text-right text-xs leading-[22px] whitespace-nowrap text-soft opacity-0 group-focus-within:opacity-100 group-hover:opacity-100"
     >
       {shortTime(at)}
     </time>

@@ -13,11 +13,12 @@ const marks = {
 }
 
 /** Stored is the ordinary state of a message and needs no mark. */
-export function StateIcon({ state }: { state: Row['state'] }) {
+export function StateIcon({ id, state }: { id: string; state: Row['state'] }) {
   if (state === 'stored') return null
   const { Icon, text } = marks[state]
   return (
     <span
+      id={id}
       role="img"
       aria-label={text}
       title={text}

@@ -25,7 +25,7 @@ const item = (position: number, more: Partial<Item> = {}): Item => ({
 })
 const entry = (cid: string): Entry => composed({ room: 'r', cid, base: 0, body: 'x', owner: 't', order: 1 }, 0)
 
-test('the same author within five minutes is one group', () => {
+test('the same author within five minutes of the name is one group', () => {
   const first = row('2026-03-01T12:00:00')
   expect(startsGroup(null, first)).toBe(true)
   expect(startsGroup(first, row('2026-03-01T12:05:00'))).toBe(false)

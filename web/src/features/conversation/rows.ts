@@ -60,10 +60,13 @@ function isStored(item: Item): boolean {
   return item.kind === 'message' ? item.seq != null : item.rev != null
 }
 
-/** Whether a row carries the name again: another author, a pause, a new day, or something in between. */
-export function startsGroup(before: Row | null, row: Row, afterLine = false): boolean {
-  if (afterLine || before?.kind !== 'message' || row.kind !== 'message') return true
-  return before.sender !== row.sender || row.at - before.at > GROUP_MS || startsDay(before, row)
+/**
+ * Whether a row carries the name again: another author, a new day, something in between, or five minutes since the
+ * `head` of the group before it: its time is the only one in sight, so it must not grow stale however long one talks.
+ */
+export function startsGroup(head: Row | null, row: Row, afterLine = false): boolean {
+  if (afterLine || head?.kind !== 'message' || row.kind !== 'message') return true
+  return head.sender !== row.sender || row.at - head.at > GROUP_MS || startsDay(head, row)
 }
 
 export function startsDay(before: Row | null, row: Row): boolean {

@@ -2,8 +2,7 @@ import type { Virtualizer } from '@tanstack/react-virtual'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useMemo, useRef } from 'react'
 import { useLive, useRoomReads } from '@/shared/live/context'
 import { unreadOf } from '@/shared/live/reads'
-import type { Item } from '@/shared/socket/protocol'
-import { indexOfNumber, numberAt } from '@/shared/timeline/numbers'
+import { type Held, indexOfNumber, numberIn } from '@/shared/timeline/numbers'
 
 /** A glance at a room that one opens is not reading it. */
 const DWELL_MS = 700
@@ -12,12 +11,12 @@ const SLACK_PX = 8
 type List = Virtualizer<HTMLElement, Element>
 
 /** Which row stands first below “New”, what is unread, and whether its beginning lies above what is on the screen. */
-export function useUnread(room: string, items: readonly Item[], list: List, scroller: RefObject<HTMLElement | null>) {
+export function useUnread(room: string, held: Held, list: List, scroller: RefObject<HTMLElement | null>) {
   const reads = useRoomReads(room)
   const line = reads?.line ?? null
-  const lineIndex = useMemo(() => (line === null ? null : firstAfter(items, line)), [items, line])
-  const firstUnread = useMemo(() => (reads ? firstAfter(items, reads.read) : null), [items, reads])
-  useSaw(room, items, list, scroller)
+  const lineIndex = useMemo(() => (line === null ? null : firstAfter(held, line)), [held, line])
+  const firstUnread = useMemo(() => (reads ? firstAfter(held, reads.read) : null), [held, reads])
+  useSaw(room, held, list, scroller)
   const unread = unreadOf(reads)
   const top = firstInView(list, scroller.current)
   // Unknown: it is above what is held.
@@ -26,10 +25,10 @@ export function useUnread(room: string, items: readonly Item[], list: List, scro
 }
 
 /** The row of the message after this number; null where that is not held, or there is none. */
-export function firstAfter(items: readonly Item[], number: number): number | null {
-  const index = indexOfNumber(items, number + 1)
-  if (index === null || index === items.length) return null
-  return numberAt(items, index) === number + 1 ? index : null
+function firstAfter(held: Held, number: number): number | null {
+  const index = indexOfNumber(held, number + 1)
+  if (index === null || index === held.items.length) return null
+  return numberIn(held, index) === number + 1 ? index : null
 }
 
 export function firstInView(list: List, element: HTMLElement | null): number | null {
@@ -38,7 +37,7 @@ export function firstInView(list: List, element: HTMLElement | null): number | n
 }
 
 /** Tells what is on the screen, each time it is something else. */
-function useSaw(room: string, items: readonly Item[], list: List, scroller: RefObject<HTMLElement | null>) {
+function useSaw(room: string, held: Held, list: List, scroller: RefObject<HTMLElement | null>) {
   const live = useLive()
   const ready = useRef(false)
   const look = useCallback(() => {
@@ -48,9 +47,9 @@ function useSaw(room: string, items: readonly Item[], list: List, scroller: RefO
     const first = firstInView(list, element)
     const last = list.getVirtualItems().findLast((row) => row.end <= bottom)?.index
     if (first === null || last === undefined) return
-    const [from, to] = [numberAt(items, first), numberAt(items, last)]
+    const [from, to] = [numberIn(held, first), numberIn(held, last)]
     if (from !== null && to !== null) live.saw(room, from, to)
-  }, [live, room, items, list, scroller])
+  }, [live, room, held, list, scroller])
   const current = useRef(look)
   useLayoutEffect(() => {
     current.current = look

@@ -1,11 +1,11 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { useDeferredValue, useState } from 'react'
 import { sentenceOf } from '@/shared/api/problem'
-import { Button } from '@/shared/ui/button'
 import { inputClass } from '@/shared/ui/field'
 import { SearchIcon } from '@/shared/ui/icons'
+import { ListEnd } from '@/shared/ui/list-end'
 import { PaneHeader } from '@/shared/ui/pane-header'
-import { Failed, Notice, Skeleton, Spinner } from '@/shared/ui/states'
+import { Failed, Notice, Skeleton } from '@/shared/ui/states'
 import { directoryQuery } from './api/directory'
 import { DirectoryRow } from './directory-row'
 import { useSettled } from './use-settled'
@@ -43,33 +43,31 @@ export function Directory() {
 function Results({ q }: { q: string }) {
   const found = useInfiniteQuery(directoryQuery(q))
   if (found.isPending) return <Skeleton rows={5} label="Loading rooms" />
-  if (found.isError) {
+  if (found.isLoadingError) {
     return (
       <Failed what="The directory did not load" why={sentenceOf(found.error)} onRetry={() => void found.refetch()} />
     )
   }
-  if (found.data.length === 0) {
-    return q ? (
-      <Notice title="No room matches">Nothing public has “{q}” in its name or topic.</Notice>
-    ) : (
-      <Notice title="No public rooms yet">The first one is yours to make: use New room in the list of rooms.</Notice>
-    )
-  }
   return (
     <>
-      <ul className="mt-4 divide-y divide-line border-y border-line" aria-busy={found.isPlaceholderData}>
-        {found.data.map((room) => (
-          <DirectoryRow key={room.id} room={room} />
-        ))}
-      </ul>
-      <div className="flex justify-center py-4">
-        {found.isFetchingNextPage ? <Spinner label="Loading rooms" /> : null}
-        {found.hasNextPage && !found.isFetchingNextPage ? (
-          <Button look="quiet" onClick={() => void found.fetchNextPage()}>
-            Show more rooms
-          </Button>
-        ) : null}
-      </div>
+      {found.data.length === 0 ? (
+        <Nothing q={q} />
+      ) : (
+        <ul className="mt-4 divide-y divide-line border-y border-line" aria-busy={found.isPlaceholderData}>
+          {found.data.map((room) => (
+            <DirectoryRow key={room.id} room={room} />
+          ))}
+        </ul>
+      )}
+      <ListEnd of={found} more="Show more rooms" />
     </>
+  )
+}
+
+function Nothing({ q }: { q: string }) {
+  return q ? (
+    <Notice title="No room matches">Nothing public has “{q}” in its name or topic.</Notice>
+  ) : (
+    <Notice title="No public rooms yet">The first one is yours to make: use New room in the list of rooms.</Notice>
   )
 }

@@ -14,7 +14,7 @@ interface Props {
 }
 
 export function LeaveRoomDialog({ room, open, onOpenChange, onLeft }: Props) {
-  const leave = useLeaveRoom()
+  const leave = useLeaveRoom(onLeft)
   return (
     <Dialog open={open} onOpenChange={onOpenChange} title={`Leave ${neutral(room.name)}?`}>
       <FormError text={leave.error ? sentenceOf(leave.error) : null} />
@@ -27,7 +27,7 @@ export function LeaveRoomDialog({ room, open, onOpenChange, onLeft }: Props) {
         <Button look="quiet" autoFocus onClick={() => onOpenChange(false)}>
           Stay
         </Button>
-        <Button look="danger" busy={leave.isPending} onClick={() => leave.mutate(room.id, { onSuccess: onLeft })}>
+        <Button look="danger" busy={leave.isPending} onClick={() => leave.mutate(room.id)}>
           Leave room
         </Button>
       </div>

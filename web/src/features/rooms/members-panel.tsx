@@ -4,8 +4,9 @@ import type { Member } from '@/shared/api/types'
 import { usePresence } from '@/shared/live/context'
 import { neutral } from '@/shared/text/tokens'
 import { Avatar } from '@/shared/ui/avatar'
-import { Button, IconButton } from '@/shared/ui/button'
+import { IconButton } from '@/shared/ui/button'
 import { CloseIcon } from '@/shared/ui/icons'
+import { ListEnd } from '@/shared/ui/list-end'
 import { OnlineDot } from '@/shared/ui/online-dot'
 import { Failed, Skeleton } from '@/shared/ui/states'
 import { membersQuery } from './api/members'
@@ -34,7 +35,7 @@ function MemberList({ room }: { room: string }) {
   const members = useInfiniteQuery(membersQuery(room))
   const online = usePresence(room)?.users
   if (members.isPending) return <Skeleton rows={4} label="Loading members" />
-  if (members.isError) {
+  if (members.isLoadingError) {
     return (
       <Failed what="The members did not load" why={sentenceOf(members.error)} onRetry={() => void members.refetch()} />
     )
@@ -46,16 +47,7 @@ function MemberList({ room }: { room: string }) {
           <MemberRow key={member.user.id} member={member} online={online?.has(member.user.id) === true} />
         ))}
       </ul>
-      {members.hasNextPage ? (
-        <Button
-          look="plain"
-          busy={members.isFetchingNextPage}
-          className="mb-3 w-full text-soft"
-          onClick={() => void members.fetchNextPage()}
-        >
-          Show more members
-        </Button>
-      ) : null}
+      <ListEnd of={members} more="Show more members" />
     </>
   )
 }

@@ -3,10 +3,11 @@ import { Link } from '@tanstack/react-router'
 import { type ReactNode, useMemo, useState } from 'react'
 import { sentenceOf } from '@/shared/api/problem'
 import { useActivity } from '@/shared/live/context'
-import { Button, IconButton } from '@/shared/ui/button'
+import { IconButton } from '@/shared/ui/button'
 import { CompassIcon, PlusIcon, SearchIcon } from '@/shared/ui/icons'
+import { ListEnd } from '@/shared/ui/list-end'
 import { Wordmark } from '@/shared/ui/logo'
-import { Failed, Spinner } from '@/shared/ui/states'
+import { Failed } from '@/shared/ui/states'
 import { myRoomsQuery } from './api/my-rooms'
 import { CreateRoomDialog } from './create-room-dialog'
 import { RoomLink } from './room-link'
@@ -62,27 +63,23 @@ function RoomList() {
   const activity = useActivity()
   const sorted = useMemo(() => sortRooms(rooms.data ?? [], activity), [rooms.data, activity])
   if (rooms.isPending) return <RoomListSkeleton />
-  if (rooms.isError && sorted.length === 0) {
+  if (rooms.isLoadingError) {
     return <Failed what="Your rooms did not load" why={sentenceOf(rooms.error)} onRetry={() => void rooms.refetch()} />
-  }
-  if (sorted.length === 0) {
-    return <p className="px-2.5 py-2 text-sm text-soft">You are in no room yet. Browse the public ones, or make one.</p>
   }
   return (
     <>
-      <ul className="flex flex-col gap-px">
-        {sorted.map((room) => (
-          <li key={room.id}>
-            <RoomLink room={room} />
-          </li>
-        ))}
-      </ul>
-      {rooms.isFetchingNextPage ? <Spinner label="Loading rooms" /> : null}
-      {rooms.hasNextPage && !rooms.isFetchingNextPage ? (
-        <Button look="plain" className="w-full text-soft" onClick={() => void rooms.fetchNextPage()}>
-          Show more rooms
-        </Button>
-      ) : null}
+      {sorted.length === 0 ? (
+        <p className="px-2.5 py-2 text-sm text-soft">You are in no room yet. Browse the public ones, or make one.</p>
+      ) : (
+        <ul className="flex flex-col gap-px">
+          {sorted.map((room) => (
+            <li key={room.id}>
+              <RoomLink room={room} />
+            </li>
+          ))}
+        </ul>
+      )}
+      <ListEnd of={rooms} more="Show more rooms" />
     </>
   )
 }

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query'
 import { sentenceOf } from '@/shared/api/problem'
 import { Button } from '@/shared/ui/button'
 import { FormError } from '@/shared/ui/field'
+import { ListEnd } from '@/shared/ui/list-end'
 import { Failed, Skeleton } from '@/shared/ui/states'
 import { sessionsQuery, useRevokeOthers } from './api/sessions'
 import { SessionRow } from './session-row'
@@ -9,7 +10,7 @@ import { SessionRow } from './session-row'
 export function Sessions() {
   const sessions = useQuery(sessionsQuery)
   if (sessions.isPending) return <Skeleton rows={2} label="Loading your sessions" />
-  if (sessions.isError) {
+  if (sessions.isLoadingError) {
     return (
       <Failed
         what="Your sessions did not load"
@@ -27,6 +28,7 @@ export function Sessions() {
           <SessionRow key={session.id} session={session} />
         ))}
       </ul>
+      <ListEnd of={sessions} />
       {rows.length > 1 ? <EverywhereElse /> : <p className="mt-3 text-sm text-soft">You are signed in nowhere else.</p>}
     </>
   )

@@ -5,6 +5,7 @@ import { unreadOf } from '@/shared/live/reads'
 import { countText } from '@/shared/text/count'
 import { neutral } from '@/shared/text/tokens'
 import { HashIcon, LockIcon, SearchIcon } from '@/shared/ui/icons'
+import { Spinner } from '@/shared/ui/states'
 import { ranked } from './fuzzy'
 
 interface Target {
@@ -15,16 +16,19 @@ interface Target {
 
 interface Props {
   rooms: readonly Target[]
+  /** Whether there are more rooms than these, and why they are not here. */
+  missing: 'loading' | 'failed' | null
   recent: readonly string[]
   onGo(room: string): void
   onDirectory(): void
+  onRetry(): void
   onClose(): void
 }
 
 const SHOWN_MAX = 50
 
 /** Any room, a few letters away. */
-export function QuickSwitcher({ rooms, recent, onGo, onDirectory, onClose }: Props) {
+export function QuickSwitcher({ rooms, missing, recent, onGo, onDirectory, onRetry, onClose }: Props) {
   const [wanted, setWanted] = useState('')
   const [chosen, setChosen] = useState(0)
   const listId = useId()
@@ -41,7 +45,7 @@ export function QuickSwitcher({ rooms, recent, onGo, onDirectory, onClose }: Pro
       event.preventDefault()
       const room = found[at]
       if (room) onGo(room.id)
-      else onDirectory()
+      else if (!missing) onDirectory()
     }
   }
 
@@ -86,21 +90,30 @@ export function QuickSwitcher({ rooms, recent, onGo, onDirectory, onClose }: Pro
                 />
               ))}
             </div>
-          ) : (
-            <p className="p-4 text-sm text-soft">
-              None of your rooms is called so.{' '}
-              <button
-                type="button"
-                onClick={onDirectory}
-                className="min-h-11 font-semibold text-link underline md:min-h-6"
-              >
-                Look among all public rooms
-              </button>
-            </p>
+          ) : missing ? null : (
+            <Line text="None of your rooms is called so." action="Look among all public rooms" onAction={onDirectory} />
           )}
+          {missing === 'failed' ? (
+            <Line text="Not all of your rooms could be loaded." action="Try again" onAction={onRetry} />
+          ) : missing ? (
+            <p className="shrink-0 px-4 py-3">
+              <Spinner label="Loading your rooms" />
+            </p>
+          ) : null}
         </Radix.Content>
       </Radix.Portal>
     </Radix.Root>
+  )
+}
+
+function Line({ text, action, onAction }: { text: string; action: string; onAction(): void }) {
+  return (
+    <p className="shrink-0 p-4 text-sm text-soft">
+      {text}{' '}
+      <button type="button" onClick={onAction} className="min-h-11 font-semibold text-link underline md:min-h-6">
+        {action}
+      </button>
+    </p>
   )
 }
 

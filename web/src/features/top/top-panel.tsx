@@ -7,6 +7,7 @@ import { fullTime, shortDate } from '@/shared/text/time'
 import { neutral } from '@/shared/text/tokens'
 import { IconButton } from '@/shared/ui/button'
 import { CloseIcon } from '@/shared/ui/icons'
+import { ListEnd } from '@/shared/ui/list-end'
 import { Failed, Notice, Skeleton } from '@/shared/ui/states'
 import { type Counted, noCounts, tallied } from '@/shared/votes/tallies'
 import { VoteBar } from '@/shared/votes/vote-bar'
@@ -65,21 +66,25 @@ function TopList({ room, period }: { room: string; period: Period }) {
   const found = useQuery(topQuery(room, period))
   useEffect(() => live.learnPeople(found.data?.users ?? []), [live, found.data])
   if (found.isPending) return <Skeleton rows={4} label="Loading top messages" />
-  if (found.isError) {
+  if (found.isLoadingError) {
     return (
       <Failed what="The top messages did not load" why={sentenceOf(found.error)} onRetry={() => void found.refetch()} />
     )
   }
-  if (found.data.items.length === 0) {
-    return <Notice title="No votes yet">What people vote for in this room during this time is listed here.</Notice>
-  }
   const counts = tallied(noCounts, found.data.tallies, 0)
   return (
-    <ol className="flex flex-col pb-3">
-      {found.data.items.map((item) => (
-        <TopRow key={item.id} room={room} item={item} known={counts[item.id]} />
-      ))}
-    </ol>
+    <>
+      {found.data.items.length === 0 ? (
+        <Notice title="No votes yet">What people vote for in this room during this time is listed here.</Notice>
+      ) : (
+        <ol className="flex flex-col pb-3">
+          {found.data.items.map((item) => (
+            <TopRow key={item.id} room={room} item={item} known={counts[item.id]} />
+          ))}
+        </ol>
+      )}
+      <ListEnd of={found} />
+    </>
   )
 }
 

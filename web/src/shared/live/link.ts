@@ -1,6 +1,6 @@
 import { createStore } from 'zustand/vanilla'
 import type { SocketClient } from '../socket/client'
-import type { ClientFrame, FrameOf } from '../socket/protocol'
+import { type ClientFrame, type FrameOf, PROBE } from '../socket/protocol'
 
 /** What is known of the way to the server: for people who look for a fault, never for the app to decide by. */
 export interface Link {
@@ -12,8 +12,6 @@ export interface Link {
 
 const MEASURE_MS = 5_000
 const ANSWER_MS = 10_000
-/** In which nobody is: leaving it changes nothing, and is answered like any other request. */
-const NO_ROOM = '00000000-0000-0000-0000-000000000000'
 
 export function createLink(client: () => SocketClient) {
   const store = createStore<Link>(() => ({ gateway: null, origin: null, roundTripMs: null }))
@@ -21,7 +19,7 @@ export function createLink(client: () => SocketClient) {
   function ask(): void {
     if (document.visibilityState !== 'visible') return
     void client()
-      .request({ type: 'unsubscribe', room: NO_ROOM }, ANSWER_MS)
+      .request(PROBE, ANSWER_MS)
       .catch(() => {})
   }
 

@@ -8,7 +8,7 @@ import { Outbox } from '../outbox/outbox'
 import { claimTab, isAbandoned } from '../outbox/owner'
 import { type ConnectionState, idle, SocketClient, type WireSocket } from '../socket/client'
 import { type FrameOf, type Item, type ServerFrame, SUBPROTOCOL } from '../socket/protocol'
-import { numberAt } from '../timeline/numbers'
+import { numberIn } from '../timeline/numbers'
 import {
   advanced,
   lowerBound,
@@ -35,6 +35,8 @@ export interface LiveEvents {
   onRoomsChanged(room: string | null): void
   onActivity(room: string): void
 }
+
+const networkEvents = ['online', 'offline'] as const
 
 /** Everything that moves without being asked for, for one signed-in person. React only watches its stores. */
 export async function createLive(me: User, events: LiveEvents) {
@@ -108,9 +110,19 @@ export async function createLive(me: User, events: LiveEvents) {
     const held = timelines.get(frame.room)
     if (!held) return
     const fresh = frame.items.filter((item) => item.position >= held.cursor)
-    apply(frame.room, frame.type === 'replay' ? replayed(held, frame) : advanced(held, frame), frame.items)
+    const next = frame.type === 'replay' ? replayed(held, frame) : advanced(held, frame)
+    if (next) wrote(frame.room, next, fresh)
+    apply(frame.room, next, frame.items)
     if (fresh.some((item) => item.kind === 'message')) activity.moved(frame.room)
     if (fresh.some((item) => item.kind === 'system' || item.kind === 'removed')) events.onRoomsChanged(frame.room)
+  }
+
+  /** Before the room is said to have moved: what is one's own begins no line and is unread for no moment. */
+  function wrote(room: string, next: Timeline, fresh: readonly Item[]): void {
+    for (const { kind, sender, position } of fresh) {
+      const number = kind === 'message' && sender === me.id ? numberOf(next, position) : null
+      if (number !== null) reads.wrote(room, number)
+    }
   }
 
   function change(room: string, next: (held: Timeline) => Timeline): void {
@@ -188,12 +200,12 @@ export async function createLive(me: User, events: LiveEvents) {
     }
   }
 
-  const onOnline = () => client.nudge()
+  const onNetwork = () => client.nudge()
   const onVisible = () => {
     reads.looked()
     if (document.visibilityState === 'visible') client.nudge()
   }
-  window.addEventListener('online', onOnline)
+  for (const event of networkEvents) window.addEventListener(event, onNetwork)
   document.addEventListener('visibilitychange', onVisible)
 
   await outbox.adopt(isAbandoned).catch(() => {})
@@ -213,8 +225,13 @@ export async function createLive(me: User, events: LiveEvents) {
     timelines: timelines.store,
     outbox: outbox.store,
     reads: reads.store,
-    /** What a list of rooms says of them. */
-    listed: (rooms: readonly ListedRoom[]) => reads.listed(rooms),
+    /** What a list of rooms says of them. Whoever has a mark in a room is in it, perhaps again: another window joined. */
+    listed(rooms: readonly ListedRoom[]) {
+      for (const { id, read_seq } of rooms) if (read_seq != null) timelines.setGone(id, false)
+      reads.listed(rooms)
+    },
+    /** What was told when one left this room counts no more. */
+    joined: (room: string) => timelines.setGone(room, false),
     /** Starts receiving this room; it stays warm after another one was opened. */
     open: (room: string) => subscriptions.want(room),
     /** The room that is on the screen, if any. */
@@ -223,8 +240,8 @@ export async function createLive(me: User, events: LiveEvents) {
     markRead: reads.markRead,
     /** From this message on the room is unread. */
     markUnread(room: string, position: number) {
-      const items = timelines.get(room)?.items ?? []
-      const number = numberAt(items, lowerBound(items, position))
+      const held = timelines.get(room)
+      const number = held ? numberOf(held, position) : null
       if (number !== null) reads.markUnread(room, number)
     },
     leave(room: string) {
@@ -244,7 +261,7 @@ export async function createLive(me: User, events: LiveEvents) {
     clearOutbox: () => outbox.clear(),
     tryNow: () => client.tryNow(),
     stop() {
-      window.removeEventListener('online', onOnline)
+      for (const event of networkEvents) window.removeEventListener(event, onNetwork)
       document.removeEventListener('visibilitychange', onVisible)
       subscriptions.stop()
       outbox.stop()
@@ -256,6 +273,8 @@ export async function createLive(me: User, events: LiveEvents) {
   }
 }
 export type Live = Awaited<ReturnType<typeof createLive>>
+
+const numberOf = (held: Timeline, position: number) => numberIn(held, lowerBound(held.items, position))
 
 function openSocket(): WireSocket {
   const url = new URL(`${apiBase}/socket`, window.location.href)

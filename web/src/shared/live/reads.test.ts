@@ -59,6 +59,27 @@ test('what comes under the eyes draws no line and does not flicker as unread', (
   expect([unread('b'), line('b')]).toEqual([0, null])
 })
 
+test('what one wrote is read where all before it was, also if another room is on the screen by then', () => {
+  reads.view('a')
+  reads.wrote('b', 4)
+  reads.moved('b', 4)
+  expect([unread('b'), line('b'), sent]).toEqual([0, null, [['b', 4, false]]])
+  reads.wrote('b', 6)
+  reads.moved('b', 6)
+  expect(unread('b')).toBe(2)
+  reads.wrote('a', 11)
+  expect(reads.get('a')?.read).toBe(4)
+})
+
+test('what one wrote at another device while nobody looked begins no line', () => {
+  reads.view('b')
+  page.visible = false
+  reads.looked()
+  reads.wrote('b', 4)
+  reads.moved('b', 4)
+  expect([unread('b'), line('b')]).toEqual([0, null])
+})
+
 test('what comes below the fold of the room that is open counts as unread', () => {
   reads.view('b')
   reads.moved('b', 4)

@@ -171,6 +171,10 @@ export function createReads({ send, isVisible, now }: Deps) {
       if (room !== viewed || !held || held.held || !isVisible()) return
       if (from <= held.read + 1 && to > held.read) mark(room, to, false)
     },
+    /** A message of one's own, here or at another device: where all before it was read, it is read too, whatever is on the screen. */
+    wrote(room: string, number: number): void {
+      if (get(room)?.read === number - 1) mark(room, number, false)
+    },
     /** Everything there is was read; the line goes too. */
     markRead(room: string): void {
       raise(room, arriving.get(room) ?? 0)

@@ -43,7 +43,8 @@ export function createTimelines(schedule: Schedule = onNextFrame) {
       if (held.delete(room)) changed()
     },
     setGone(room: string, isGone: boolean) {
-      const { [room]: _, ...others } = store.getState().gone
+      const { [room]: was = false, ...others } = store.getState().gone
+      if (was === isGone) return
       store.setState({ gone: isGone ? { ...others, [room]: true } : others })
     },
     /** The connection is gone: what is held stays on the screen, but nothing follows. */

@@ -184,6 +184,41 @@ test('coming online tries at once', () => {
   expect(sockets).toHaveLength(2)
 })
 
+test('a network that went away in silence is noticed three seconds after a nudge', async () => {
+  const { client, last, connected } = started()
+  connected()
+  client.nudge()
+  expect(last().sent.at(-1)).toMatchObject({ type: 'unsubscribe' })
+  await vi.advanceTimersByTimeAsync(2_999)
+  expect(client.state.phase).toBe('open')
+  await vi.advanceTimersByTimeAsync(1)
+  expect(client.state.phase).toBe('waiting')
+  expect(last().closed).toBe(4000)
+})
+
+test('a connection that answers the nudge stays, with the patience it had', async () => {
+  const { client, sockets, last, connected } = started()
+  connected()
+  client.nudge()
+  const { ref, room } = last().sent.at(-1) as { ref: number; room: string }
+  last().receive({ type: 'unsubscribed', ref, room })
+  await vi.advanceTimersByTimeAsync(39_999)
+  expect(client.state.phase).toBe('open')
+  expect(sockets).toHaveLength(1)
+})
+
+test('after a nudge frames that are not the answer put the end off, and no more', async () => {
+  const { client, last, connected } = started()
+  connected()
+  client.nudge()
+  await vi.advanceTimersByTimeAsync(2_000)
+  last().receive({ type: 'cursors', items: [], token: 't' })
+  await vi.advanceTimersByTimeAsync(2_999)
+  expect(client.state.phase).toBe('open')
+  await vi.advanceTimersByTimeAsync(1)
+  expect(client.state.phase).toBe('waiting')
+})
+
 test('an unknown kind of frame is passed over', () => {
   const { client, frames, last, connected } = started()
   connected()

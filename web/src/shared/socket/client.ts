@@ -1,10 +1,20 @@
 import type { RefreshOutcome } from '../api/refresh'
 import { backoffMs } from './backoff'
 import { closeAction, type Ended } from './close-policy'
-import { type ClientFrame, type FrameOf, PROTOCOL_VERSION, parseFrame, type Resume, type ServerFrame } from './protocol'
+import {
+  type ClientFrame,
+  type FrameOf,
+  PROBE,
+  PROTOCOL_VERSION,
+  parseFrame,
+  type Resume,
+  type ServerFrame,
+} from './protocol'
 
 const SILENCE_MS = 40_000
 const CONNECT_MS = 10_000
+/** Without any frame, once there is a reason to doubt that the network is still there. */
+const DOUBT_MS = 3_000
 /** An attempt counts as a success only after this long: a server that welcomes and drops must not be hammered. */
 const SETTLED_MS = 5_000
 
@@ -57,6 +67,8 @@ export class SocketClient {
   private paced = false
   /** When a draining server told us to come back. */
   private slotAt: number | null = null
+  /** The number of the probe that has not been answered yet. */
+  private probe: number | null = null
   private readonly waiting = new Map<number, Waiting>()
   private retryTimer: ReturnType<typeof setTimeout> | undefined
   private watchdog: ReturnType<typeof setTimeout> | undefined
@@ -74,9 +86,10 @@ export class SocketClient {
     this.set({ phase: 'idle', offlineSince: null, nextTryAt: null })
   }
 
-  /** By `online` and `visibilitychange`; respects a pause that the server asked for. */
+  /** By `online`, `offline` and `visibilitychange`; respects a pause that the server asked for. */
   nudge(): void {
-    if (this.state.phase === 'waiting' && !this.paced) this.connect()
+    if (this.state.phase === 'open') this.doubt()
+    else if (this.state.phase === 'waiting' && !this.paced) this.connect()
   }
 
   /** By the person. */
@@ -134,9 +147,17 @@ export class SocketClient {
     this.reconnect()
   }
 
+  /** A network that went away closes nothing: only an answer tells that this connection still leads anywhere. */
+  private doubt(): void {
+    this.tell(PROBE)
+    this.probe = this.ref
+    this.watch(DOUBT_MS)
+  }
+
   private receive(data: unknown): void {
-    this.watch(this.state.phase === 'open' ? SILENCE_MS : CONNECT_MS)
     const frame = typeof data === 'string' ? parseFrame(data) : null
+    if (frame && 'ref' in frame && frame.ref === this.probe) this.probe = null
+    this.watch(this.patience())
     if (!frame) return
     if (frame.type === 'welcome') this.welcomed(frame)
     if (frame.type === 'drain') {
@@ -196,6 +217,7 @@ export class SocketClient {
   private abandon(code?: number): void {
     const socket = this.socket
     this.socket = null
+    this.probe = null
     clearTimeout(this.watchdog)
     clearTimeout(this.settleTimer)
     if (code !== undefined) socket?.close(code)
@@ -214,6 +236,12 @@ export class SocketClient {
     this.waiting.delete(ref)
     clearTimeout(waiting?.timer)
     return waiting
+  }
+
+  /** What came may have lain in the browser since before the cut, and an answer may be behind much else: so while in doubt each frame only prolongs it. */
+  private patience(): number {
+    if (this.state.phase !== 'open') return CONNECT_MS
+    return this.probe === null ? SILENCE_MS : DOUBT_MS
   }
 
   private watch(ms: number): void {

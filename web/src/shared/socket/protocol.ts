@@ -142,6 +142,9 @@ export type ClientFrame =
   | { type: 'drop'; room: string; cid: string; base: number }
   | { type: 'history'; room: string; limit?: number; before?: number; after?: number; around?: string }
 
+/** Leaving a room in which nobody is changes nothing, and is answered like any other request. */
+export const PROBE = { type: 'unsubscribe', room: '00000000-0000-0000-0000-000000000000' } satisfies ClientFrame
+
 export interface Resume {
   token: string
   rooms: { room: string; cursor: number }[]

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Item } from '../socket/protocol'
-import { indexOfNumber, lastNumber, numberAt } from './numbers'
+import { indexOfNumber, lastNumber, numberAt, numberIn } from './numbers'
 
 const item = (position: number, kind: string, seq?: number): Item =>
   ({ position, kind, id: `${position}`, sent_at: '2026-11-23T10:00:00.000Z', seq }) as Item
@@ -27,10 +27,18 @@ test('and counted back where only a later one has a number', () => {
 
 test('without any number nothing is known', () => {
   expect(numberAt([item(1, 'message')], 0)).toBeNull()
-  expect(indexOfNumber([item(1, 'message')], 1)).toBeNull()
+  expect(indexOfNumber({ items: [item(1, 'message')], hasOlder: true }, 1)).toBeNull()
+})
+
+test('in a new room the first message is the first, before the store has seen it', () => {
+  const held = { items: [item(1, 'system'), item(2, 'message'), item(3, 'message')], hasOlder: false }
+  expect(held.items.map((_, index) => numberIn(held, index))).toEqual([0, 1, 2])
+  expect(indexOfNumber(held, 2)).toBe(2)
+  expect(numberIn({ ...held, hasOlder: true }, 1)).toBeNull()
 })
 
 test('a number leads to its message', () => {
-  expect([7, 8, 9, 10].map((number) => indexOfNumber(rows, number))).toEqual([0, 1, 3, 4])
-  expect(indexOfNumber(rows, 11)).toBe(rows.length)
+  const held = { items: rows, hasOlder: true }
+  expect([7, 8, 9, 10].map((number) => indexOfNumber(held, number))).toEqual([0, 1, 3, 4])
+  expect(indexOfNumber(held, 11)).toBe(rows.length)
 })

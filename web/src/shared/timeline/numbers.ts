@@ -21,9 +21,23 @@ export function numberAt(items: readonly Item[], index: number): number | null {
   return null
 }
 
+/** What is held of a room, as far as numbers are concerned. */
+export interface Held {
+  readonly items: readonly Item[]
+  readonly hasOlder: boolean
+}
+
+/** The same in what may be all of a room: from its beginning on, messages can be counted before the store has numbered any. */
+export function numberIn({ items, hasOlder }: Held, index: number): number | null {
+  const number = numberAt(items, index)
+  if (number !== null || hasOlder) return number
+  return items.slice(0, index + 1).filter((item) => item.kind === 'message').length
+}
+
 /** Where the message with this number is, or the first one after it; `items.length` if there is none; null if nobody knows. */
-export function indexOfNumber(items: readonly Item[], number: number): number | null {
-  let current = numberAt(items, items.length - 1)
+export function indexOfNumber(held: Held, number: number): number | null {
+  const { items } = held
+  let current = numberIn(held, items.length - 1)
   if (current === null) return null
   let found = items.length
   for (let at = items.length - 1; at >= 0 && current >= number; at--) {

@@ -1,10 +1,10 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Popover } from 'radix-ui'
-import { sentenceOf } from '../api/problem'
 import { neutral } from '../text/tokens'
 import { Avatar } from '../ui/avatar'
-import { Button, IconButton } from '../ui/button'
+import { IconButton } from '../ui/button'
 import { DownVoteIcon, PeopleIcon, UpVoteIcon } from '../ui/icons'
+import { ListEnd } from '../ui/list-end'
 import { Spinner } from '../ui/states'
 import { type Voter, votersQuery } from './voters'
 
@@ -44,34 +44,20 @@ function VoterList({ room, message }: Props) {
       </p>
     )
   }
-  if (found.isError) {
-    return (
-      <div role="alert" className="flex flex-col items-start gap-2 px-2.5 py-2 text-sm">
-        {sentenceOf(found.error)}
-        <Button look="quiet" onClick={() => void found.refetch()}>
-          Try again
-        </Button>
-      </div>
-    )
-  }
-  if (found.data.length === 0) return <p className="px-2.5 py-2 text-sm text-soft">Nobody has a vote here any more.</p>
+  // There is no room here for more than the line that says so.
+  if (found.isLoadingError) return <ListEnd of={found} />
   return (
     <>
-      <ul>
-        {found.data.map((voter) => (
-          <VoterRow key={voter.id} voter={voter} />
-        ))}
-      </ul>
-      {found.hasNextPage ? (
-        <Button
-          look="plain"
-          busy={found.isFetchingNextPage}
-          className="w-full text-soft"
-          onClick={() => void found.fetchNextPage()}
-        >
-          Show more
-        </Button>
-      ) : null}
+      {found.data.length === 0 ? (
+        <p className="px-2.5 py-2 text-sm text-soft">Nobody has a vote here any more.</p>
+      ) : (
+        <ul>
+          {found.data.map((voter) => (
+            <VoterRow key={voter.id} voter={voter} />
+          ))}
+        </ul>
+      )}
+      <ListEnd of={found} more="Show more" />
     </>
   )
 }

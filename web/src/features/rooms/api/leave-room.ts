@@ -3,7 +3,8 @@ import { request } from '@/shared/api/http'
 import { useLive } from '@/shared/live/context'
 import { roomKeys } from './keys'
 
-export function useLeaveRoom() {
+/** `onLeft` is not left to `mutate`: who asked may be off the screen before the answer comes, when the socket was faster. */
+export function useLeaveRoom(onLeft: () => void) {
   const client = useQueryClient()
   const live = useLive()
   return useMutation<void, Error, string>({
@@ -12,6 +13,7 @@ export function useLeaveRoom() {
       live.leave(id)
       client.removeQueries({ queryKey: roomKeys.one(id) })
       void client.invalidateQueries({ queryKey: roomKeys.all })
+      onLeft()
     },
   })
 }
