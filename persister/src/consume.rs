@@ -30,6 +30,9 @@ use crate::{
     retry::Backoff,
 };
 
+/// Records that are judged before the writing of the block before them has its turn.
+const JUDGED_AT_ONCE: usize = 64;
+
 /// Why a partition's run ended.
 #[derive(Debug)]
 pub(crate) enum Interrupted {
@@ -156,7 +159,11 @@ impl Reader<'_> {
     }
 
     async fn judge_all(&mut self, records: Result<Vec<LogRecord>, LogError>, block: &mut Block) -> Result<(), Interrupted> {
-        for record in records? {
+        for (number, record) in (1_usize..).zip(records?) {
+            if number.is_multiple_of(JUDGED_AT_ONCE) {
+                // The block before this one is written by the same task: its next statement must not wait until all of these are judged, the database would do nothing.
+                tokio::task::yield_now().await;
+            }
             let verdict = judge(&mut self.fold, &*self.shared.log, self.partition, &record).await.map_err(|error| match error {
                 FoldError::Newer(version) => Stopped::Newer { position: record.position, version }.into(),
                 FoldError::Log(error) => Interrupted::from(error),
