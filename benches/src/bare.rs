@@ -11,6 +11,7 @@ use rdkafka::{
 };
 use uuid::Uuid;
 
+/// A topic's, as the product makes it.
 pub(crate) const PARTITIONS: u16 = 16;
 
 /// Hears, on the producer's thread, which records are in the log.

@@ -13,14 +13,12 @@ use parley_proto::RoomId;
 use sqlx::{Connection, PgConnection};
 use tokio::time::Instant;
 
-use crate::cpu;
+use crate::{bare::PARTITIONS, cpu};
 
 /// The product writes at most so many batches at a time.
 const CONNECTIONS: usize = 4;
 const DRAIN_DEADLINE: Duration = Duration::from_secs(600);
 const LOOK: Duration = Duration::from_millis(10);
-/// A topic's, as the product makes it.
-const PARTITIONS: i64 = 16;
 
 /// Where the rows are and how the persister is started on them.
 pub(crate) struct Place {
@@ -54,7 +52,7 @@ impl Place {
         let database = database.replace("postgres://parley@", "postgres://postgres@");
         let postgres = cluster.postgres().service().pid().context("Postgres is gone")?;
         let place = Self { product, folder, postgres, database, log: KafkaConfig::from_url(&log_url)? };
-        place.persist(PARTITIONS).await?;
+        place.persist(i64::from(PARTITIONS)).await?;
         Ok(place)
     }
 

@@ -19,10 +19,7 @@ pub use votes::{Period, TopMessages};
 /// A message to append.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SendRequest {
-    pub room: RoomId,
-    pub cid: Cid,
-    /// The client's cursor when it composed this; 0 without one.
-    pub base: Cursor,
+    pub sent: Sent,
     pub body: String,
     /// There was an earlier attempt whose outcome is unknown.
     pub retry: bool,
@@ -31,21 +28,19 @@ pub struct SendRequest {
 /// A vote to append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct VoteRequest {
-    pub room: RoomId,
-    pub cid: Cid,
-    /// The client's cursor when it voted; 0 without one.
-    pub base: Cursor,
+    pub sent: Sent,
     pub target: MessageId,
     pub value: VoteValue,
     /// There was an earlier attempt whose outcome is unknown.
     pub retry: bool,
 }
 
-/// A send whose outcome is unknown, to be given up.
+/// What makes a send or a vote of a person's that one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DropRequest {
+pub struct Sent {
     pub room: RoomId,
     pub cid: Cid,
+    /// The client's cursor when it composed this; 0 without one.
     pub base: Cursor,
 }
 

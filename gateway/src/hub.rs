@@ -27,7 +27,10 @@ use parley_engines::{
     bus::{Bus, Channel},
     store::{Snapshot, Store, StoreUnavailable, votes::ChangedTallies},
 };
-use parley_proto::{Cursor, PartitionId, Position, RoomId, UserId, wire::ServerFrame};
+use parley_proto::{
+    Cursor, PartitionId, Position, RoomId, UserId,
+    wire::{CloseCode, ServerFrame},
+};
 use tokio::{sync::RwLock, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -45,7 +48,7 @@ pub use sockets::{SocketId, SocketInfo};
 use stored::{Stored, Telling};
 use tallies::{Brought, Ticket};
 
-/// Sockets that are told of their rooms' activity in one go.
+/// Sockets that are woken to write before others have their turn: whoever waits for an ack does not wait until all are told.
 const TOLD_AT_ONCE: usize = 64;
 
 /// The hub. Cheap to clone.
@@ -165,6 +168,8 @@ impl Hub {
     /// The socket is gone.
     pub async fn close(&self, socket: SocketId) {
         let Some(gone) = Inner::lock(&self.inner.sockets).remove(socket) else { return };
+        // Nobody writes any more: what waits for room in the outbox ends.
+        gone.info.outbox.end(CloseCode::GoingAway);
         metrics::sockets(-1.0);
         Inner::lock(&self.inner.activity).remove_socket(socket);
         self.inner.presence.close(socket);
@@ -191,9 +196,22 @@ impl Hub {
             // Joined before the channel is looked at: a room with a watcher is never taken out.
             entry.join(socket, info.user, info.outbox.clone());
             if self.inner.subscribe(&entry).await {
-                return true;
+                break;
             }
         }
+        let (is_open, is_wanted) = {
+            let sockets = Inner::lock(&self.inner.sockets);
+            let entry = sockets.get(socket);
+            (entry.is_some(), entry.is_some_and(|entry| entry.rooms.contains(&room)))
+        };
+        // Whoever closed the socket, or took the room from it meanwhile, could not end what was not there yet.
+        if !is_open {
+            Inner::lock(&self.inner.activity).remove_socket(socket);
+        }
+        if !is_wanted {
+            self.inner.leave(socket, room).await;
+        }
+        true
     }
 
     /// The first answer covers everything below `cursor`, and of the tallies what `brought` says: queues it with `reply`, then what waited.
@@ -236,6 +254,11 @@ impl Hub {
     /// Whether the socket receives the room, or will again once it is known that its person still may.
     pub(crate) fn receives(&self, socket: SocketId, room: RoomId) -> bool {
         self.inner.room(room).is_some_and(|room| room.receives(socket))
+    }
+
+    /// The newest version of somebody's rights, as the bus has it.
+    pub(crate) async fn rights_version(&self, user: UserId) -> Option<u64> {
+        self.inner.bus.rights(&[user]).await.ok()?.pop().flatten()
     }
 
     /// Where the socket stands in a room that it receives.
@@ -370,15 +393,14 @@ impl Inner {
     }
 
     fn tell_stored(&self, told: impl IntoIterator<Item = Telling>) {
+        let sockets = Self::lock(&self.sockets);
         for (socket, room, cursor) in told {
-            let outbox = Self::lock(&self.sockets).get(socket).map(|entry| entry.info.outbox.clone());
-            if let Some(outbox) = outbox {
-                outbox.send(&ServerFrame::Stored { room, cursor });
+            if let Some(entry) = sockets.get(socket) {
+                entry.info.outbox.send(&ServerFrame::Stored { room, cursor });
             }
         }
     }
 
-    /// A few sockets at a time: whoever waits for an ack does not wait until all are told.
     async fn tell_activity(&self) {
         let told = Self::lock(&self.activity).take();
         for some in told.chunks(TOLD_AT_ONCE) {

@@ -136,6 +136,8 @@ impl Limits {
         let taken = state.buckets.take(&bucket, rate, self.shared.now(), 1);
         if taken == Taken::Yes && (state.owed.len() < OWED_MAX || state.owed.contains_key(&bucket)) {
             state.owed.entry(bucket).or_insert((rate, 0)).1 += 1;
+        } else if taken == Taken::Yes {
+            metrics::limited("owed");
         }
         drop(state);
         refuse(what, taken)

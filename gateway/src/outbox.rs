@@ -39,7 +39,7 @@ pub struct Outbox {
 struct Shared {
     limits: OutboxLimits,
     state: Mutex<State>,
-    /// Something was taken.
+    /// Something was taken, or nothing will be any more.
     drained: Notify,
 }
 
@@ -81,6 +81,7 @@ impl Outbox {
         }
         let limits = self.shared.limits;
         let is_full = state.frames.len() >= limits.frames || (state.bytes + frame.bytes().len() > limits.bytes && !state.frames.is_empty());
+        let overflows = is_full && !planted(PlantedBug::OutboxDropsMiddle);
         if is_full && planted(PlantedBug::OutboxDropsMiddle) {
             let middle = state.frames.len() / 2;
             state.frames[middle] = frame;
@@ -94,6 +95,9 @@ impl Outbox {
             state.frames.push_back(frame);
         }
         Self::wake(state);
+        if overflows {
+            self.shared.drained.notify_waiters();
+        }
     }
 
     /// There is something to write.
@@ -146,6 +150,7 @@ impl Outbox {
         let mut state = self.state();
         state.close.get_or_insert(code);
         Self::wake(state);
+        self.shared.drained.notify_waiters();
     }
 
     /// Closes the socket at once: what waits is not written any more, whatever else was to become of it.
@@ -217,6 +222,24 @@ mod tests {
         outbox.push("d".into());
         assert!(outbox.is_closed());
         assert!(matches!(outbox.take(&mut VecDeque::new()).await, Outgoing::Close(CloseCode::Slow)));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_room_goes_on_when_there_will_be_none() {
+        type End = fn(&Outbox);
+        let ends: [End; 3] = [|outbox| outbox.push("d".into()), |outbox| outbox.close(CloseCode::Drain), |outbox| outbox.end(CloseCode::GoingAway)];
+        for end in ends {
+            let outbox = Outbox::new(OutboxLimits { frames: 3, bytes: 1_000 });
+            for text in ["a", "b", "c"] {
+                outbox.push(text.into());
+            }
+            let waiting = outbox.clone();
+            let waiting = tokio::spawn(async move { waiting.half_empty().await });
+            tokio::task::yield_now().await;
+            assert!(!waiting.is_finished());
+            end(&outbox);
+            tokio::time::timeout(std::time::Duration::from_secs(5), waiting).await.unwrap().unwrap();
+        }
     }
 
     #[tokio::test]

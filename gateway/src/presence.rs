@@ -10,7 +10,7 @@ use std::{
 
 use parley_engines::{
     bus::{BusPresence, Online},
-    store::Store,
+    store::{Store, StoreUnavailable},
 };
 use parley_proto::{RoomId, UserId, limits, wire::ServerFrame};
 use tokio::time::{Instant, MissedTickBehavior};
@@ -39,6 +39,8 @@ const TURN: Duration = Duration::from_secs(1);
 const ROUND: Duration = Duration::from_secs(3);
 /// Rooms that are told or asked about in one turn.
 const ROOMS_EACH: usize = 300;
+/// A store that did not answer is not asked for so long.
+const STORE_REST: Duration = Duration::from_secs(10);
 /// How long it counts how many members a room has, and who is online there.
 const MEMBERS_TTL: Duration = Duration::from_secs(30);
 const ONLINE_TTL: Duration = Duration::from_secs(1);
@@ -58,6 +60,8 @@ struct Shared {
     load: Load,
     people: Mutex<People>,
     members: Recent<RoomId, u64>,
+    /// The store did not answer: it is not asked before this.
+    store_rests_until: Mutex<Option<Instant>>,
     online: Recent<RoomId, Seen>,
 }
 
@@ -74,14 +78,28 @@ impl Presence {
     /// Nobody is here yet.
     pub fn new(bus: Arc<dyn BusPresence>, store: Arc<dyn Store>, limits: &Limits) -> Self {
         let (members, online) = (Recent::new(ROOMS_KEPT, MEMBERS_TTL), Recent::new(ROOMS_KEPT, ONLINE_TTL));
-        let shared = Shared { bus, store, places: limits.places.clone(), load: limits.load.clone(), people: Mutex::default(), members, online };
+        let shared = Shared {
+            bus,
+            store,
+            places: limits.places.clone(),
+            load: limits.load.clone(),
+            people: Mutex::default(),
+            members,
+            store_rests_until: Mutex::default(),
+            online,
+        };
         Self { shared: Arc::new(shared) }
     }
 
     /// A socket of `user`, who is a member of these rooms.
     pub(crate) fn open(&self, socket: SocketId, user: UserId, outbox: Outbox, rooms: impl IntoIterator<Item = RoomId>) {
+        self.shared.people().open(socket, user, outbox);
+        self.enter(socket, rooms);
+    }
+
+    /// The socket's person is a member of these rooms.
+    pub(crate) fn enter(&self, socket: SocketId, rooms: impl IntoIterator<Item = RoomId>) {
         let mut people = self.shared.people();
-        people.open(socket, user, outbox);
         rooms.into_iter().for_each(|room| people.enter(socket, room));
     }
 
@@ -195,14 +213,26 @@ impl Shared {
     async fn is_large(&self, room: RoomId) -> bool {
         let known = match self.members.get(&room) {
             Some(Known::Fresh(members)) => Some(members),
-            stale => match self.store.room(room).await {
-                Ok(found) => found.map(|found| found.members).inspect(|members| self.members.put(room, *members)),
-                Err(_) => match stale {
-                    Some(Known::Stale(members)) => Some(members),
-                    _ => None,
-                },
+            stale => match self.ask_for_members(room).await {
+                Ok(found) => found.inspect(|members| self.members.put(room, *members)),
+                Err(StoreUnavailable(_)) => stale.map(|(Known::Fresh(members) | Known::Stale(members))| members),
             },
         };
         known.is_none_or(|members| members >= limits::PRESENCE_LIST as u64)
+    }
+
+    /// A store that hangs would hold up the rooms one after the other.
+    async fn ask_for_members(&self, room: RoomId) -> Result<Option<u64>, StoreUnavailable> {
+        let rests_until = *self.store_rests_until();
+        if rests_until.is_some_and(|until| Instant::now() < until) {
+            return Err(StoreUnavailable("it did not answer a moment ago".to_owned()));
+        }
+        let found = self.store.room(room).await;
+        *self.store_rests_until() = found.is_err().then(|| Instant::now() + STORE_REST);
+        Ok(found?.map(|found| found.members))
+    }
+
+    fn store_rests_until(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.store_rests_until.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

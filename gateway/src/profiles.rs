@@ -7,7 +7,10 @@ use std::{sync::Arc, time::Duration};
 use parley_engines::store::{Store, accounts::Account};
 use parley_proto::{UserId, item::Item, wire::User};
 
-use crate::recent::{Known, Recent};
+use crate::{
+    accounts::names,
+    recent::{Known, Recent},
+};
 
 /// How long a profile is believed.
 pub const PROFILE_TTL: Duration = Duration::from_secs(60);
@@ -55,6 +58,12 @@ impl Profiles {
     pub fn saw(&self, account: &Account) {
         self.recent.put(account.id, user(account));
     }
+}
+
+/// Somebody whom this process has not met, while the store is away: no more than who they are.
+pub(crate) fn unknown(id: UserId) -> User {
+    let color = names::default_color("").to_owned();
+    User { id, user_name: String::new(), display_name: String::new(), color, status_text: String::new(), guest: false }
 }
 
 /// What others see of an account.

@@ -101,6 +101,7 @@ impl Reads {
             return Ok(());
         }
         if waiting.len() >= ON_THEIR_WAY_MAX {
+            metrics::limited("reads_on_their_way");
             return Err(Refusal::new(ErrorCode::Overloaded).retry_after(PACE));
         }
         waiting.entry(key).or_default().add(mark);

@@ -1,4 +1,5 @@
-//! A bounded map that forgets: two generations, the elder one dropped whenever the younger is full. No entry outlives its time to live.
+//! A bounded map that forgets: two generations, the elder one dropped whenever the younger is full. What is older than its time to live is
+//! called stale: whether it still counts is for who asks.
 
 use std::{collections::HashMap, hash::Hash, sync::Mutex, time::Duration};
 

@@ -16,7 +16,7 @@ use tokio::sync::broadcast;
 const HERE_MAX: usize = 1_024;
 
 /// An ended right, as JSON on [`Channel::Control`]. Which fields are there says what ended:
-/// a session (`session`: sign-out, a stolen refresh token), everything of a person (`user`), a membership (`user` and `room`), a room for everybody (`room`).
+/// a session (`session`: sign-out, a stolen refresh token), everything of a person (`user`), a membership (`user` and `room`). Without any of the first two it says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Revocation {
     /// This session's sockets close with 4501.
@@ -25,7 +25,7 @@ pub struct Revocation {
     /// The person that lost the right.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<UserId>,
-    /// The room that they, or all, lost.
+    /// The room that they lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub room: Option<RoomId>,
 }

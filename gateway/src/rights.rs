@@ -13,7 +13,7 @@ use std::{
 };
 
 use parley_engines::store::{Store, StoreUnavailable, rooms::Membership};
-use parley_proto::{ErrorCode, RoomId, UserId};
+use parley_proto::{ErrorCode, RoomId, UnixMillis, UserId, event::Role};
 use tokio::time::Instant;
 
 use crate::{
@@ -90,9 +90,17 @@ impl Rights {
         }
     }
 
+    /// The membership as the store has it now, whatever it said before.
+    ///
+    /// # Errors
+    /// As [`Rights::member`].
+    pub(crate) async fn member_anew(&self, room: RoomId, user: UserId) -> Result<Membership, Refusal> {
+        self.ask(room, user, Instant::now()).await
+    }
+
     /// All memberships of a person, asked for at `asked_at`. What is held of them is as new as that.
     pub(crate) async fn memberships(&self, user: UserId, asked_at: Instant) -> Result<Vec<Membership>, StoreUnavailable> {
-        let heard = self.revocations.load(Ordering::Acquire);
+        let heard = self.revocations();
         let memberships = self.store.memberships(user).await?;
         for membership in &memberships {
             let Some(Known::Fresh(held) | Known::Stale(held)) = self.members.get(&(membership.room, user)) else { continue };
@@ -103,12 +111,28 @@ impl Rights {
         Ok(memberships)
     }
 
+    /// How many revocations were heard.
+    pub(crate) fn revocations(&self) -> u64 {
+        self.revocations.load(Ordering::Acquire)
+    }
+
+    /// While the store is away a resume token stands in for it: the person is a member of its rooms, if it was signed by this version of their rights and the bus,
+    /// asked at `begun`, says that this is the newest. `heard`: the revocations at that time.
+    pub(crate) fn vouched(&self, user: UserId, rooms: &[RoomId], version: u64, begun: Instant, heard: u64) -> bool {
+        let vouched = self.verified.vouched(user, version, begun);
+        for room in rooms.iter().filter(|room| vouched && self.members.get(&(**room, user)).is_none()) {
+            // No more than the least that they may be.
+            self.keep(Membership { room: *room, user, role: Role::Member, joined_at: UnixMillis(0), version: 0 }, begun, heard);
+        }
+        vouched
+    }
+
     /// Keeps what the store said, unless a revocation was heard since `heard`: then nobody knows which of the two is newer.
     fn keep(&self, membership: Membership, asked_at: Instant, heard: u64) {
         let key = (membership.room, membership.user);
         // Looked at afterwards: a revocation that comes in between would find nothing to forget.
         self.members.put(key, Held { membership, asked_at });
-        if self.revocations.load(Ordering::Acquire) != heard {
+        if self.revocations() != heard {
             self.members.forget(&key);
         }
     }
@@ -135,7 +159,7 @@ impl Rights {
     }
 
     async fn ask(&self, room: RoomId, user: UserId, asked_at: Instant) -> Result<Membership, Refusal> {
-        let heard = self.revocations.load(Ordering::Acquire);
+        let heard = self.revocations();
         match self.store.membership(room, user).await? {
             Some(membership) => {
                 self.keep(membership, asked_at, heard);
@@ -160,7 +184,7 @@ impl Rights {
 #[cfg(test)]
 mod tests {
     use parley_engines::store::sqlite::SqliteStore;
-    use parley_proto::{PartitionId, UnixMillis, event::Role};
+    use parley_proto::PartitionId;
     use uuid::Uuid;
 
     use super::*;
@@ -171,7 +195,7 @@ mod tests {
         let rights = Rights::new(Arc::new(SqliteStore::open(folder.path().join("store.db")).await.unwrap()));
         let (room, user) = (RoomId::new(PartitionId(1), [1; 16]), UserId(Uuid::from_u128(1)));
         let membership = Membership { room, user, role: Role::Member, joined_at: UnixMillis(1), version: 1 };
-        let heard = rights.revocations.load(Ordering::Acquire);
+        let heard = rights.revocations();
         rights.keep(membership, Instant::now(), heard);
         assert!(rights.members.get(&(room, user)).is_some());
         // It comes while the store is asked, before there is an answer to forget.

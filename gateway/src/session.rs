@@ -42,6 +42,7 @@ use crate::{
     metrics,
     outbox::{Outbox, Outgoing},
     peer::Received,
+    profiles,
     refusal::Refusal,
     tokens::Access,
 };
@@ -71,6 +72,8 @@ const READ_BUFFER: usize = 512;
 const CONTROL_BUFFER: usize = 1024;
 /// Where frames come and go without a pause, what is due waits for so many of them.
 const TURNS_UNTIL_DUE: usize = 64;
+/// A welcome does not wait longer for which rooms somebody is in.
+const MEMBERSHIPS_PATIENCE: Duration = Duration::from_millis(500);
 /// How long the closing of a socket may take.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(2);
 
@@ -133,24 +136,29 @@ impl Sockets {
         if self.shared.drain.is_cancelled() {
             return refused(stream, CloseCode::Drain).await;
         }
-        let memberships = self.shared.store.memberships(caller.user).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "session.memberships");
-            Vec::new()
-        });
+        // Without them it is told of the activity in its rooms from the next look at its person's rights on.
+        let memberships = match tokio::time::timeout(MEMBERSHIPS_PATIENCE, self.shared.store.memberships(caller.user)).await {
+            Ok(Ok(memberships)) => memberships,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "session.memberships");
+                Vec::new()
+            }
+            Err(_) => Vec::new(),
+        };
         let (verified, told) = watch::channel(true);
         let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone(), verified: Arc::new(verified) };
         let socket = self.shared.hub.open(info, memberships.into_iter().map(|membership| membership.room));
         // Revocations reach the socket from here on; one that came since the upgrade is known by now.
-        if self.shared.sessions.check(Access { user: caller.user, session: caller.session }, clock::now()).await.is_err() {
+        let access = Access { user: caller.user, session: caller.session };
+        let people = [caller.user];
+        let (checked, mut known) = tokio::join!(self.shared.sessions.check(access, clock::now()), self.shared.profiles.of(&people));
+        if checked.is_err() {
             self.shared.hub.close(socket).await;
             return refused(stream, CloseCode::SessionEnded).await;
         }
         let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone(), told);
-        let Some(user) = self.shared.profiles.of(&[caller.user]).await.pop() else {
-            self.shared.hub.close(socket).await;
-            return refused(stream, CloseCode::TryAgainLater).await;
-        };
-        let (outcome, rooms) = resume::accept(&signed, resume.as_ref());
+        let user = known.pop().unwrap_or_else(|| profiles::unknown(caller.user));
+        let (outcome, rooms, token_rights) = resume::accept(&signed, resume.as_ref());
         outbox.send(&ServerFrame::Welcome {
             reference,
             version: PROTOCOL_VERSION,
@@ -163,7 +171,7 @@ impl Sockets {
             resume: outcome,
         });
         if !rooms.is_empty() {
-            self.shared.tasks.spawn(signed.clone().resume(rooms));
+            self.shared.tasks.spawn(signed.clone().resume(rooms, token_rights));
         }
         Some(Connection { stream, writer: Writer::default(), outbox, signed, unfinished: Unfinished::new(received), mistakes: 0, is_heard: false })
     }

@@ -8,7 +8,7 @@ use parley_engines::{
     store::{Store, timeline::RowsAt},
 };
 use parley_proto::{
-    Cursor, ErrorCode, RoomId,
+    Cursor, ErrorCode, RoomId, UserId,
     item::{Item, ItemKind},
     limits,
     planted::{PlantedBug, planted},
@@ -208,6 +208,16 @@ impl Subscriber {
             Err(ReadError::Pending | ReadError::TooMuch) => Err(Refusal::new(ErrorCode::HistoryPending).retry_after(HISTORY_RETRY)),
         }
     }
+}
+
+/// Whether the room's own order says that the person is no member any more: the last word on their membership among these items is its end.
+pub(crate) fn ends_membership<'a>(items: impl DoubleEndedIterator<Item = &'a Item>, user: UserId) -> bool {
+    let role = |item: &Item| {
+        let member = item.body.get("member").filter(|_| item.kind == ItemKind::System)?;
+        let is_theirs = member.get("user")?.as_str()?.parse() == Ok(user);
+        is_theirs.then(|| member.get("role").is_some_and(|role| !role.is_null()))
+    };
+    items.rev().find_map(role) == Some(false)
 }
 
 impl Newest {

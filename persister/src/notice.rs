@@ -1,7 +1,8 @@
 //! What the gateways are told: a notice after each commit, and a tick that says where the store is.
 
+use futures::future::join_all;
 use parley_engines::bus::{Bus, Channel};
-use parley_proto::notice::Notice;
+use parley_proto::{Cursor, PartitionId, notice::Notice};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::{consume::Shared, metrics};
@@ -26,21 +27,32 @@ pub(crate) async fn tick(shared: Shared) {
             () = shared.shutdown.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        // Only what is away makes this slow, and then there is nothing to tell.
-        let _ = timeout(shared.config.tick_interval, tick_once(&shared)).await;
+        // Only a store or a bus that is away makes this slow, and then there is nothing to tell.
+        let Ok(Some(share)) = timeout(shared.config.tick_interval, tell_share(&shared)).await else { continue };
+        // What the gateways are told does not wait for a log that is away.
+        let lags = join_all(share.into_iter().map(|(partition, next)| tell_lag(&shared, partition, next)));
+        let _ = timeout(shared.config.tick_interval, lags).await;
     }
 }
 
-async fn tick_once(shared: &Shared) {
+/// Tells where each partition of the share is; `None`: the store is away.
+async fn tell_share(shared: &Shared) -> Option<Vec<(PartitionId, Cursor)>> {
     let states = match shared.store.partitions().await {
         Ok(states) => states,
-        Err(error) => return tracing::debug!(%error, "no tick: the store is away"),
-    };
-    for state in states.into_iter().filter(|state| shared.status.has(state.partition)) {
-        let next = state.next;
-        send(&*shared.bus, &Notice::tick(state.partition, next)).await;
-        if let Ok(end) = shared.log.end(state.partition).await {
-            metrics::lag(state.partition, end.since(next));
+        Err(error) => {
+            tracing::debug!(%error, "no tick: the store is away");
+            return None;
         }
+    };
+    let share: Vec<_> = states.into_iter().filter(|state| shared.status.has(state.partition)).map(|state| (state.partition, state.next)).collect();
+    for (partition, next) in &share {
+        send(&*shared.bus, &Notice::tick(*partition, *next)).await;
+    }
+    Some(share)
+}
+
+async fn tell_lag(shared: &Shared, partition: PartitionId, next: Cursor) {
+    if let Ok(end) = shared.log.end(partition).await {
+        metrics::lag(partition, end.since(next));
     }
 }

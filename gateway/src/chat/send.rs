@@ -16,7 +16,7 @@ use parley_proto::{
 };
 use tokio::time::Instant;
 
-use super::{Chat, DropRequest, SendOutcome, SendRequest, VoteRequest};
+use super::{Chat, SendOutcome, SendRequest, Sent, VoteRequest};
 use crate::{clock, limits::What, metrics, refusal::Refusal};
 
 /// A first attempt's floor may lie this far below the end: the rest of the window is for the time until it is appended.
@@ -91,7 +91,8 @@ struct Attempt {
 }
 
 impl Attempt {
-    fn new(of: Kind, sender: UserId, room: RoomId, cid: Cid, base: Cursor, further: bool, begun: Instant) -> Self {
+    fn new(of: Kind, sender: UserId, sent: Sent, further: bool, begun: Instant) -> Self {
+        let Sent { room, cid, base } = sent;
         Self { of, room, sender, cid, base, id: MessageId::derive(room, sender, cid, base), further, deadline: begun + GIVE_UP, begun }
     }
 
@@ -129,7 +130,7 @@ impl Chat {
     /// Everything up to the handing over, which happens in the order of the calls. The answer is due [`limits::SEND_ANSWER`] after `received`.
     /// A retry counts as a send: above the limit its outcome stays unknown.
     pub(crate) async fn begin_send(&self, sender: UserId, request: SendRequest, received: Instant) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, request.retry, received);
+        let attempt = Attempt::new(Kind::Message, sender, request.sent, request.retry, received);
         if let Err(refusal) = self.limits.spend(What::Sends, sender) {
             return attempt.answered(attempt.refusal(&refusal));
         }
@@ -141,7 +142,7 @@ impl Chat {
                     TextError::Invalid => ErrorCode::BodyInvalid,
                 })
             })?;
-            self.rights.member(request.room, sender).await.map(drop)
+            self.rights.member(request.sent.room, sender).await.map(drop)
         };
         let permitted = tokio::time::timeout_at(attempt.deadline, permitted).await.unwrap_or_else(|_| Err(Refusal::unavailable()));
         self.begin(attempt, permitted, Payload::message(request.body)).await
@@ -149,15 +150,15 @@ impl Chat {
 
     /// The same for a vote.
     pub(crate) async fn begin_vote(&self, sender: UserId, request: VoteRequest, received: Instant) -> Begun {
-        let VoteRequest { room, cid, base, target, value, retry } = request;
-        let attempt = Attempt::new(Kind::Vote, sender, room, cid, base, retry, received);
+        let VoteRequest { sent, target, value, retry } = request;
+        let attempt = Attempt::new(Kind::Vote, sender, sent, retry, received);
         if let Err(refusal) = self.limits.spend(What::Votes, sender) {
             return attempt.answered(attempt.refusal(&refusal));
         }
         let permitted = async {
-            self.rights.member(room, sender).await?;
+            self.rights.member(sent.room, sender).await?;
             // A retry's message was there at its first attempt; what became of it since is the fold's to judge.
-            if retry { Ok(()) } else { self.check_votable(room, target).await }
+            if retry { Ok(()) } else { self.check_votable(sent.room, target).await }
         };
         let permitted = tokio::time::timeout_at(attempt.deadline, permitted).await.unwrap_or_else(|_| Err(Refusal::unavailable()));
         self.begin(attempt, permitted, Payload::vote(target, value.into())).await
@@ -173,9 +174,9 @@ impl Chat {
         }
     }
 
-    /// Appends the cancel of a send whose outcome is unknown.
-    pub(crate) async fn begin_drop(&self, sender: UserId, request: DropRequest, received: Instant) -> Begun {
-        let attempt = Attempt::new(Kind::Message, sender, request.room, request.cid, request.base, true, received);
+    /// Gives up a send whose outcome is unknown: appends its cancel.
+    pub(crate) async fn begin_drop(&self, sender: UserId, sent: Sent, received: Instant) -> Begun {
+        let attempt = Attempt::new(Kind::Message, sender, sent, true, received);
         if let Err(refusal) = self.limits.spend(What::Sends, sender) {
             return attempt.answered(attempt.refusal(&refusal));
         }
@@ -195,12 +196,12 @@ impl Chat {
     }
 
     /// Whether a send of unknown outcome, or its cancel, turned out to be in the log or the store.
-    pub(crate) async fn is_settled(&self, sender: UserId, room: RoomId, cid: Cid, base: Cursor) -> bool {
-        let attempt = Attempt::new(Kind::Message, sender, room, cid, base, true, Instant::now());
+    pub(crate) async fn is_settled(&self, sender: UserId, sent: Sent) -> bool {
+        let attempt = Attempt::new(Kind::Message, sender, sent, true, Instant::now());
         let look = async {
             let end = self.ends.fresh(attempt.partition()).await.ok()?;
             match self.floor(&attempt, end).await {
-                Ok(floor) => self.reader.first_occurrence(attempt.partition(), attempt.id, cid, floor, end).await.ok()?.map(drop),
+                Ok(floor) => self.reader.first_occurrence(attempt.partition(), attempt.id, attempt.cid, floor, end).await.ok()?.map(drop),
                 Err(SendOutcome::Ack { .. }) => Some(()),
                 Err(_) => None,
             }

@@ -21,7 +21,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    chat::{HistoryPage, PageAt, SendOutcome, SendRequest},
+    chat::{HistoryPage, PageAt, SendOutcome, SendRequest, Sent},
     limits::What,
     refusal::Refusal,
     tokens::List,
@@ -102,7 +102,7 @@ fn page_at(state: &AppState, list: &List<'_>, query: &MessagesQuery) -> Result<P
 /// Membership is judged where the message is accepted.
 pub(super) async fn send(State(state): State<AppState>, who: SignedIn, Id(room): Id<RoomId>, Body(body): Body<SendBody>) -> Response {
     let SendBody { cid, body, base, retry } = body;
-    let outcome = state.chat.send(who.user, SendRequest { room, cid, base, body, retry }).await;
+    let outcome = state.chat.send(who.user, SendRequest { sent: Sent { room, cid, base }, body, retry }).await;
     answer(outcome, cid, StatusCode::CREATED)
 }
 

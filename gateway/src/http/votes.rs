@@ -16,7 +16,7 @@ use super::{
     state::AppState,
 };
 use crate::{
-    chat::{Period, TopMessages, VoteRequest},
+    chat::{Period, Sent, TopMessages, VoteRequest},
     clock,
     limits::What,
     refusal::Refusal,
@@ -76,7 +76,7 @@ pub(super) async fn cast(
     Body(body): Body<VoteBody>,
 ) -> Response {
     let VoteBody { cid, value, base, retry } = body;
-    let outcome = state.chat.vote(who.user, VoteRequest { room, cid, base, target, value, retry }).await;
+    let outcome = state.chat.vote(who.user, VoteRequest { sent: Sent { room, cid, base }, target, value, retry }).await;
     messages::answer(outcome, cid, StatusCode::OK)
 }
 

@@ -140,7 +140,7 @@ impl Inner {
         let Some(notices) = self.notices.get(usize::from(partition.0)) else { return };
         let Some(mut from) = Self::lock(&notices.chain).begin_read() else { return };
         for _ in 0..READ_ATTEMPTS {
-            let rooms: HashMap<RoomId, Vec<UserId>> = self.rooms_of(partition).iter().map(|room| (room.id, room.users())).collect();
+            let rooms: HashMap<RoomId, HashSet<UserId>> = self.rooms_of(partition).iter().map(|room| (room.id, room.users().into_iter().collect())).collect();
             let read = match self.read_change(partition, from, &rooms).await {
                 Ok(read) => read,
                 Err(error) => {
@@ -172,7 +172,7 @@ impl Inner {
         &self,
         partition: PartitionId,
         from: Option<Cursor>,
-        rooms: &HashMap<RoomId, Vec<UserId>>,
+        rooms: &HashMap<RoomId, HashSet<UserId>>,
     ) -> Result<(Change, Cursor), StoreUnavailable> {
         let ids: Vec<RoomId> = if from.is_some() { rooms.keys().copied().collect() } else { Vec::new() };
         let voters: HashSet<UserId> = rooms.values().flatten().copied().collect();

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::StreamExt;
 use parley_engines::bus::{BusConnection, BusEvent, Channel};
 use parley_proto::{
     PartitionId,
@@ -10,11 +11,13 @@ use parley_proto::{
 };
 use tokio::sync::mpsc;
 
-use super::{Inner, room::Room, watcher::Shared};
+use super::{Inner, TOLD_AT_ONCE, room::Room, watcher::Shared};
 use crate::metrics;
 
 /// Events that may wait between the bus and the hub before the bus cuts the connection.
 const BUS_EVENTS: usize = 16_384;
+/// Rooms that are subscribed at the same time where all are.
+const SUBSCRIBES_AT_ONCE: usize = 256;
 /// Between attempts to connect to the bus.
 const RECONNECT: Duration = Duration::from_millis(250);
 
@@ -77,11 +80,14 @@ impl Inner {
         *self.connection.write().await = Some(Connection { number, bus: connection });
         let back = Arc::clone(self);
         let comeback = tokio::spawn(async move { back.subscribe_all(number > 1).await });
+        let mut told = 0;
         while let Some(event) = events.recv().await {
             match event {
                 BusEvent::Frames { room, segment } => {
-                    if let Some(room) = self.room(room) {
-                        room.apply(&self.reader, &Shared::new(segment));
+                    told += self.room(room).map_or(0, |room| room.apply(&self.reader, &Shared::new(segment)));
+                    if told >= TOLD_AT_ONCE {
+                        told = 0;
+                        tokio::task::yield_now().await;
                     }
                 }
                 BusEvent::Payload { channel: Channel::Control, payload } => match serde_json::from_slice(&payload) {
@@ -91,9 +97,12 @@ impl Inner {
                 BusEvent::Payload { channel: Channel::Notices(_), payload } => match serde_json::from_slice::<Notice>(&payload) {
                     Ok(notice) => {
                         Self::lock(&self.activity).notice(&notice);
-                        let told = Self::lock(&self.stored).notice(&notice);
-                        self.tell_stored(told);
+                        let stored = Self::lock(&self.stored).notice(&notice);
                         self.notice(notice);
+                        for some in stored.chunks(TOLD_AT_ONCE) {
+                            self.tell_stored(some.iter().copied());
+                            tokio::task::yield_now().await;
+                        }
                     }
                     Err(error) => tracing::warn!(%error, "hub.notice.malformed"),
                 },
@@ -107,9 +116,8 @@ impl Inner {
     /// After the bus came back: every watched room is subscribed, and a beat without grace finds what was lost meanwhile.
     async fn subscribe_all(self: Arc<Self>, came_back: bool) {
         let rooms: Vec<_> = Self::lock(&self.rooms).values().cloned().collect();
-        for room in rooms {
-            self.subscribe(&room).await;
-        }
+        let hub = &self;
+        futures::stream::iter(rooms).for_each_concurrent(SUBSCRIBES_AT_ONCE, |room| async move { _ = hub.subscribe(&room).await }).await;
         if came_back {
             for partition in (0..self.partitions).map(PartitionId) {
                 self.beat(partition, false).await;

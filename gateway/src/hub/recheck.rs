@@ -50,7 +50,7 @@ impl Inner {
 
     /// A right ended: nothing more goes to the sockets that had it.
     pub(super) async fn revoke(&self, revocation: &Revocation) {
-        if *revocation == Revocation::default() || planted(PlantedBug::RevocationIgnored) {
+        if (revocation.session.is_none() && revocation.user.is_none()) || planted(PlantedBug::RevocationIgnored) {
             return;
         }
         self.rights.revoked(revocation);
@@ -164,7 +164,9 @@ impl Inner {
                 None => ended.push(Revocation::of_session(id)),
             }
         }
+        let heard = self.rights.revocations();
         let memberships: HashSet<RoomId> = self.rights.memberships(user, begun).await?.into_iter().map(|membership| membership.room).collect();
+        self.tell_of(user, &memberships, heard);
         ended.extend(rooms.difference(&memberships).map(|room| Revocation::of_member(user, *room)));
         for revocation in &ended {
             metrics::revocation_found();
@@ -172,6 +174,30 @@ impl Inner {
         }
         self.rights.verified().read(user, version, begun);
         Ok(())
+    }
+
+    /// A socket that was opened while the store was away is told of its person's rooms from now on, unless a right was revoked since `heard`: the next look does it then.
+    fn tell_of(&self, user: UserId, memberships: &HashSet<RoomId>, heard: u64) {
+        let ids: Vec<SocketId> = Self::lock(&self.sockets).of(user).map(|(id, _)| id).collect();
+        for id in ids {
+            let new: Vec<RoomId> = {
+                let mut activity = Self::lock(&self.activity);
+                let known: HashSet<RoomId> = activity.rooms(id).into_iter().collect();
+                let new: Vec<RoomId> = memberships.difference(&known).copied().collect();
+                activity.add(id, new.iter().copied());
+                new
+            };
+            self.presence.enter(id, new.iter().copied());
+            // Looked at afterwards: a revocation that came in between, or the socket's end, found nothing to end.
+            if Self::lock(&self.sockets).get(id).is_none() {
+                Self::lock(&self.activity).remove_socket(id);
+            } else if self.rights.revocations() != heard {
+                for room in new {
+                    Self::lock(&self.activity).remove(id, room);
+                    self.presence.leave(id, room);
+                }
+            }
+        }
     }
 
     /// The sessions of a person's sockets, and the rooms that they receive or are told of.

@@ -203,8 +203,8 @@ impl Room {
         Entered::Live { outstanding }
     }
 
-    /// Live frames arrived.
-    pub(super) fn apply(self: &Arc<Self>, reader: &Reader, shared: &Arc<Shared>) {
+    /// Live frames arrived. How many frames were queued.
+    pub(super) fn apply(self: &Arc<Self>, reader: &Reader, shared: &Arc<Shared>) -> usize {
         let mut state = self.state();
         let voided = state.voids_in(self.id, shared.segment.prev, shared.segment.end);
         let flushed = state.tallies.flushed();
@@ -223,6 +223,7 @@ impl Room {
         if held {
             self.start_repair(&mut state, reader);
         }
+        delivered
     }
 
     /// A beat's word on this room: see [`View::beat`].

@@ -1,10 +1,11 @@
 //! Senders are told when what they sent is stored. Nobody else is: everybody sees that a message is in the log, only its sender wonders.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use parley_proto::{Cursor, PartitionId, Position, RoomId, notice::Notice};
 
 use super::SocketId;
+use crate::metrics;
 
 /// Acked messages that may wait for their notice, per partition; what is beyond is shown as stored when it is read again.
 const WAITING_MAX: usize = 65_536;
@@ -34,6 +35,8 @@ impl Stored {
         }
         if partition.waiting.len() < WAITING_MAX {
             partition.waiting.push((at_most, socket, room));
+        } else {
+            metrics::limited("stored_waiting");
         }
         None
     }
@@ -42,15 +45,15 @@ impl Stored {
     pub(super) fn notice(&mut self, notice: &Notice) -> Vec<Telling> {
         let partition = self.partitions.entry(notice.partition).or_default();
         partition.next = notice.to;
-        let mut told: Vec<Telling> = Vec::new();
+        let mut told: HashSet<(SocketId, RoomId)> = HashSet::new();
         partition.waiting.retain(|(position, socket, room)| {
             let stored = position.at() < notice.to;
-            if stored && !told.iter().any(|(other, other_room, _)| other == socket && other_room == room) {
-                told.push((*socket, *room, notice.to));
+            if stored {
+                told.insert((*socket, *room));
             }
             !stored
         });
-        told
+        told.into_iter().map(|(socket, room)| (socket, room, notice.to)).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! A gateway's own people: which socket is whose, in which rooms they are, what was not told yet. No I/O, no clock.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -21,6 +21,8 @@ pub(super) struct People {
     here: HashMap<RoomId, HashMap<UserId, usize>>,
     /// Who came or went since the bus was told.
     changed: HashMap<RoomId, HashSet<UserId>>,
+    /// Their rooms, in the order in which they are told: none waits for ever behind others.
+    waiting: VecDeque<RoomId>,
     /// Sockets that receive a room, and what each was told last.
     watchers: HashMap<RoomId, HashMap<SocketId, Option<Arc<Seen>>>>,
 }
@@ -52,7 +54,8 @@ impl People {
             let sockets = self.here.entry(room).or_default().entry(entry.user).or_default();
             *sockets += 1;
             if *sockets == 1 {
-                self.changed.entry(room).or_default().insert(entry.user);
+                let user = entry.user;
+                self.changed(room, [user]);
             }
         }
     }
@@ -62,17 +65,18 @@ impl People {
         if !entry.rooms.remove(&room) {
             return;
         }
+        let user = entry.user;
         let Some(users) = self.here.get_mut(&room) else { return };
-        if let Some(sockets) = users.get_mut(&entry.user) {
-            *sockets -= 1;
-            if *sockets == 0 {
-                users.remove(&entry.user);
-                self.changed.entry(room).or_default().insert(entry.user);
-            }
+        let Some(sockets) = users.get_mut(&user) else { return };
+        *sockets -= 1;
+        if *sockets > 0 {
+            return;
         }
+        users.remove(&user);
         if users.is_empty() {
             self.here.remove(&room);
         }
+        self.changed(room, [user]);
     }
 
     pub(super) fn watch(&mut self, socket: SocketId, room: RoomId) {
@@ -106,7 +110,7 @@ impl People {
 
     /// Of so many rooms: who came, who is gone.
     pub(super) fn take_changes(&mut self, rooms: usize) -> Vec<(RoomId, Vec<UserId>, Vec<UserId>)> {
-        let some: Vec<RoomId> = self.changed.keys().take(rooms).copied().collect();
+        let some: Vec<RoomId> = self.waiting.drain(..rooms.min(self.waiting.len())).collect();
         some.into_iter()
             .filter_map(|room| {
                 let users = self.changed.remove(&room)?;
@@ -118,14 +122,19 @@ impl People {
     }
 
     /// These have to be told again.
-    pub(super) fn changed(&mut self, room: RoomId, users: impl Iterator<Item = UserId>) {
-        self.changed.entry(room).or_default().extend(users);
+    pub(super) fn changed(&mut self, room: RoomId, users: impl IntoIterator<Item = UserId>) {
+        let changed = self.changed.entry(room).or_default();
+        if changed.is_empty() {
+            self.waiting.push_back(room);
+        }
+        changed.extend(users);
     }
 
     /// Everybody has to be told again.
     pub(super) fn repeat(&mut self) {
-        for (room, users) in &self.here {
-            self.changed.entry(*room).or_default().extend(users.keys());
+        let here: Vec<(RoomId, Vec<UserId>)> = self.here.iter().map(|(room, users)| (*room, users.keys().copied().collect())).collect();
+        for (room, users) in here {
+            self.changed(room, users);
         }
     }
 }
@@ -183,6 +192,18 @@ mod tests {
             people.close(SocketId::of(socket));
         }
         assert_eq!(changes(&mut people), [(room(1), vec![], vec![user(7)])]);
+    }
+
+    #[test]
+    fn each_room_has_its_turn_however_often_all_are_told_again() {
+        let mut people = People::default();
+        open(&mut people, 1, 7, &[1, 2, 3, 4, 5]);
+        let mut told = HashSet::new();
+        for _ in 0..3 {
+            told.extend(people.take_changes(2).into_iter().map(|(room, ..)| room));
+            people.repeat();
+        }
+        assert_eq!(told.len(), 5);
     }
 
     #[test]

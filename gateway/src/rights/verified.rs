@@ -47,6 +47,14 @@ enum Version {
     Heard(u64),
 }
 
+impl Version {
+    fn number(self) -> u64 {
+        match self {
+            Self::Read(number) | Self::Heard(number) => number,
+        }
+    }
+}
+
 impl Verified {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -102,12 +110,32 @@ impl Verified {
         }
     }
 
+    /// The version of their rights by which this process lets them do what they do; `None` before anything was read.
+    pub(crate) fn version(&self, user: UserId) -> Option<u64> {
+        let state = self.state();
+        let person = state.people.get(&user).filter(|person| person.changed_at.is_some())?;
+        person.version.map(Version::number)
+    }
+
+    /// A resume token was signed by this version, and the bus, asked at `begun`, says that it is the newest: what the token says counts as read then, until the store
+    /// can be asked. `false`: something else was read here.
+    pub(crate) fn vouched(&self, user: UserId, version: u64, begun: Instant) -> bool {
+        let mut state = self.state();
+        let Some(person) = state.people.get_mut(&user) else { return false };
+        match person.version {
+            Some(Version::Read(read)) if read != version => return false,
+            Some(Version::Read(_)) => person.at = begun,
+            _ => (person.version, person.at, person.changed_at) = (Some(Version::Heard(version)), begun, Some(begun)),
+        }
+        true
+    }
+
     /// The bus' word, which stands in for the store's: the version that was known still is the newest.
     pub(crate) fn bus_said(&self, user: UserId, version: Option<u64>, begun: Instant) {
         let mut state = self.state();
         let (Some(person), Some(version)) = (state.people.get_mut(&user), version) else { return };
         let known = match person.version {
-            Some(Version::Read(known) | Version::Heard(known)) => known,
+            Some(known) => known.number(),
             None => {
                 person.version = Some(Version::Heard(version));
                 version
@@ -180,6 +208,23 @@ mod tests {
             verified.bus_said(ADA, unknown, after(start, 40));
             assert!(verified.is_overdue(ADA, after(start, 44)), "{unknown:?}");
         }
+    }
+
+    #[test]
+    fn a_token_stands_in_for_the_store_until_that_is_read() {
+        let (verified, start) = (Verified::default(), Instant::now());
+        assert!(!verified.vouched(ADA, 4, start), "nobody with a socket");
+        verified.came(ADA, start, LOOK);
+        verified.store_is_away();
+        assert_eq!(verified.version(ADA), None);
+        assert!(verified.vouched(ADA, 4, after(start, 1)));
+        assert!(verified.covers(ADA, after(start, 1), after(start, 2)) && !verified.covers(ADA, start, after(start, 2)));
+        assert_eq!(verified.version(ADA), Some(4));
+        verified.bus_said(ADA, Some(5), after(start, 20));
+        assert!(verified.is_overdue(ADA, after(start, 25)), "something has ended");
+        assert_eq!(verified.store_said(&[(ADA, 4)], after(start, 26)), [(ADA, 4)], "it has to be read");
+        verified.read(ADA, 5, after(start, 27));
+        assert!(!verified.vouched(ADA, 4, after(start, 28)), "of an older version");
     }
 
     #[test]

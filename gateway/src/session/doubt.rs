@@ -39,7 +39,7 @@ impl Signed {
     /// Somebody vouches again.
     pub(super) fn go_on(&self) {
         let places = std::mem::take(&mut *self.stopped());
-        self.shared.tasks.spawn(self.clone().resume(places));
+        self.shared.tasks.spawn(self.clone().resume(places, None));
     }
 
     /// Answers with a code what a revocation, or a doubt, has cut short.

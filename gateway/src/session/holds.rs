@@ -6,22 +6,14 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use parley_proto::{Cid, Cursor, RoomId};
+use parley_proto::{Cid, RoomId};
 use tokio::time::{Duration, Instant};
 
 use super::requests::Signed;
-use crate::chat::{SETTLED_PATIENCE, SendOutcome};
+use crate::chat::{SETTLED_PATIENCE, SendOutcome, Sent};
 
 /// Between two looks whether the log has it; and who has waited longer than a look takes is answered without one, so that it is answered in time.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-
-/// What makes a send of a person's that one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sent {
-    pub(super) room: RoomId,
-    pub(super) cid: Cid,
-    pub(super) base: Cursor,
-}
 
 /// By room, the first send of unknown outcome.
 #[derive(Debug, Default)]
@@ -74,7 +66,7 @@ impl Signed {
     /// Whether an earlier send's outcome holds back this one.
     pub(super) async fn is_held_back(&self, room: RoomId, cid: Cid, received: Instant) -> bool {
         let Some((sent, is_due)) = self.holds.before(room, cid, received) else { return false };
-        let is_settled = is_due && self.shared.chat.is_settled(self.caller.user, sent.room, sent.cid, sent.base).await;
+        let is_settled = is_due && self.shared.chat.is_settled(self.caller.user, sent).await;
         if is_settled {
             self.holds.end(sent);
         }

@@ -9,7 +9,9 @@ use std::{
 };
 
 use parley_proto::{
-    Cid, Cursor, ErrorCode, MessageId, Position, RoomId, limits,
+    Cid, Cursor, ErrorCode, MessageId, Position, RoomId,
+    item::Item,
+    limits,
     wire::{ClientFrame, NewestPage, Ref, RoomCursor, ServerFrame},
 };
 use tokio::{
@@ -19,11 +21,11 @@ use tokio::{
 
 use super::{
     context::{Caller, Shared},
-    holds::{Holds, Sent},
+    holds::Holds,
     wanted::{Wanted, Wish},
 };
 use crate::{
-    chat::{Begun, DropRequest, HistoryPage, PageAt, SendOutcome, SendRequest, VoteRequest},
+    chat::{Begun, HistoryPage, PageAt, SendOutcome, SendRequest, Sent, VoteRequest},
     hub::{NotNow, SocketId, Told},
     limits::{
         What,
@@ -33,7 +35,7 @@ use crate::{
     outbox::Outbox,
     reads::ReadMark,
     refusal::Refusal,
-    subscribe::Newest,
+    subscribe::{Newest, ends_membership},
 };
 
 /// How often a page is put together again because the reader's cursor moved meanwhile.
@@ -97,7 +99,9 @@ impl Signed {
         let mut rooms = self.shared.hub.tell_cursors(self.socket);
         rooms.extend(self.stopped().iter().copied());
         let items = rooms.iter().map(|told| RoomCursor { room: told.room, cursor: told.cursor }).collect();
-        let token = super::token::ResumeToken { user: self.caller.user, session: self.caller.session, log_id: self.shared.log_id, rooms };
+        let (user, session) = (self.caller.user, self.caller.session);
+        let rights = self.shared.rights.verified().version(user);
+        let token = super::token::ResumeToken { user, session, log_id: self.shared.log_id, rights, rooms };
         self.outbox.send(&ServerFrame::Cursors { items, token: token.sign(&self.shared.signer) });
     }
 
@@ -126,6 +130,10 @@ impl Signed {
                 }
             };
             let (tier, catching_up) = (newest.tier, newest.catching_up);
+            if let Err(refusal) = self.must_be_member_after(room, newest.items.iter()).await {
+                self.shared.hub.leave(self.socket, room).await;
+                return Err(refusal);
+            }
             let page = self.newest_page(newest).await;
             if self.enter_with_page(room, page, |page| ServerFrame::Subscribed { reference, room, page, catching_up }).await {
                 if !self.shared.hub.receives(self.socket, room) {
@@ -143,6 +151,7 @@ impl Signed {
     /// Starts to receive. The right is looked at once more: a revocation that came before found nothing to end, one that comes later ends this.
     pub(super) async fn join(&self, room: RoomId) -> Result<(), Refusal> {
         if !self.shared.hub.join(self.socket, room, self.shared.limits.subscriptions).await {
+            metrics::limited("subscriptions");
             return Err(Refusal::new(ErrorCode::TooManySubscriptions));
         }
         let still = if self.is_in_doubt() { Err(Self::doubt()) } else { self.shared.rights.member(room, self.caller.user).await.map(drop) };
@@ -150,6 +159,15 @@ impl Signed {
             self.shared.hub.leave(self.socket, room).await;
         }
         still
+    }
+
+    /// The items of a first answer may say that the caller has left, and no revocation may have come: then the store is asked, whatever it said before. Lines that the room's
+    /// order has above their leaving are not theirs.
+    pub(super) async fn must_be_member_after<'a>(&self, room: RoomId, items: impl DoubleEndedIterator<Item = &'a Item>) -> Result<(), Refusal> {
+        match ends_membership(items, self.caller.user) {
+            true => self.shared.rights.member_anew(room, self.caller.user).await.map(drop),
+            false => Ok(()),
+        }
     }
 
     async fn unsubscribe(&self, wish: &Wish) -> Result<(), Refusal> {
@@ -231,16 +249,16 @@ impl Signed {
         }
         let (reference, sent, further, begun) = match frame {
             ClientFrame::Send { reference, room, cid, base, body, retry } => {
-                let request = SendRequest { room, cid, base, body, retry };
-                (reference, Sent { room, cid, base }, retry, self.shared.chat.begin_send(self.caller.user, request, received).await)
+                let sent = Sent { room, cid, base };
+                (reference, sent, retry, self.shared.chat.begin_send(self.caller.user, SendRequest { sent, body, retry }, received).await)
             }
             ClientFrame::Vote { reference, room, cid, base, target, value, retry } => {
-                let request = VoteRequest { room, cid, base, target, value, retry };
-                (reference, Sent { room, cid, base }, retry, self.shared.chat.begin_vote(self.caller.user, request, received).await)
+                let sent = Sent { room, cid, base };
+                (reference, sent, retry, self.shared.chat.begin_vote(self.caller.user, VoteRequest { sent, target, value, retry }, received).await)
             }
             ClientFrame::Drop { reference, room, cid, base } => {
-                let request = DropRequest { room, cid, base };
-                (reference, Sent { room, cid, base }, true, self.shared.chat.begin_drop(self.caller.user, request, received).await)
+                let sent = Sent { room, cid, base };
+                (reference, sent, true, self.shared.chat.begin_drop(self.caller.user, sent, received).await)
             }
             _ => return,
         };

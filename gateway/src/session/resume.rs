@@ -17,11 +17,12 @@ use super::{
 use crate::{hub::Told, metrics, refusal::Refusal, subscribe::Missed};
 
 /// The rooms to resume, each at the higher one of the token's and the client's own cursor; nothing of a token that is not ours, not theirs or of another log.
-pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome, Vec<Told>) {
-    let Some(resume) = resume else { return (ResumeOutcome::None, Vec::new()) };
+/// With them, the version of the person's rights that the token was signed by.
+pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome, Vec<Told>, Option<u64>) {
+    let Some(resume) = resume else { return (ResumeOutcome::None, Vec::new(), None) };
     let shared = &signed.shared;
     let token = ResumeToken::verify(&resume.token, &shared.signer).filter(|token| token.user == signed.caller.user && token.log_id == shared.log_id);
-    let Some(token) = token else { return (ResumeOutcome::ResyncRequired, Vec::new()) };
+    let Some(token) = token else { return (ResumeOutcome::ResyncRequired, Vec::new(), None) };
     let rooms = token
         .rooms
         .into_iter()
@@ -32,19 +33,27 @@ pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome
             entry
         })
         .collect();
-    (ResumeOutcome::Accepted, rooms)
+    (ResumeOutcome::Accepted, rooms, token.rights)
 }
 
 impl Signed {
-    /// Resumes all of `rooms`, one after the other.
-    pub(super) async fn resume(self, rooms: Vec<Told>) {
+    /// Resumes all of `rooms`, one after the other. `token_rights`: the version of the person's rights by which a token of ours has these rooms.
+    pub(super) async fn resume(self, rooms: Vec<Told>, mut token_rights: Option<u64>) {
         let guard = self.subscribing.lock().await;
+        let ids: Vec<RoomId> = rooms.iter().map(|told| told.room).collect();
         let mut in_doubt = Vec::new();
         for told in rooms {
             if self.outbox.is_closed() {
                 return;
             }
-            match self.resume_room(told).await {
+            let mut resumed = self.resume_room(told).await;
+            if resumed.as_ref().is_err_and(|refusal| refusal.code == ErrorCode::Unavailable)
+                && let Some(version) = token_rights.take()
+                && self.vouch(&ids, version).await
+            {
+                resumed = self.resume_room(told).await;
+            }
+            match resumed {
                 Ok(()) => {}
                 // Nobody vouches just now: it goes on when somebody does.
                 Err(refusal) if refusal.code == ErrorCode::AuthUnverified => in_doubt.push(told),
@@ -60,6 +69,12 @@ impl Signed {
             self.stopped().extend(in_doubt);
             self.shared.tasks.spawn(self.clone().look_again());
         }
+    }
+
+    /// The store is away: a token of ours stands in for it if, as the bus says, none of the person's rights has ended since it was signed.
+    async fn vouch(&self, rooms: &[RoomId], version: u64) -> bool {
+        let (heard, begun) = (self.shared.rights.revocations(), Instant::now());
+        self.shared.hub.rights_version(self.caller.user).await == Some(version) && self.shared.rights.vouched(self.caller.user, rooms, version, begun, heard)
     }
 
     async fn resume_room(&self, told: Told) -> Result<(), Refusal> {
@@ -78,6 +93,7 @@ impl Signed {
             };
             match missed {
                 Ok((missed, tallies)) => {
+                    self.must_be_member_after(room, missed.items.iter().map(|(_, item)| item)).await?;
                     let tier = missed.tier;
                     match self.replay(room, from, as_of, missed, tallies).await {
                         Ok(()) => {
@@ -120,6 +136,7 @@ impl Signed {
 
     async fn resync(&self, room: RoomId) -> Result<bool, Refusal> {
         let newest = self.shared.subscriber.newest(room, limits::PAGE).await?;
+        self.must_be_member_after(room, newest.items.iter()).await?;
         let page = self.newest_page(newest).await;
         Ok(self.enter_with_page(room, page, |page| ServerFrame::Resync { reference: None, room, page, code: ErrorCode::ResyncRequired }).await)
     }

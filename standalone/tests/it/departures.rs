@@ -5,6 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use parley_engines::store::rooms::Members;
 use parley_proto::{ErrorCode, RoomId, UnixMillis, UserId, item::ItemKind, wire::ServerFrame};
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::{
     client::{Answer, Person, Socket},
@@ -49,6 +50,30 @@ async fn nothing_above_the_line_that_says_so_reaches_who_left_though_no_gateway_
     assert!(matches!(told, Some(ServerFrame::Unsubscribed { code: Some(ErrorCode::NotFound), .. })), "{told:?}");
     b.settle(Duration::from_millis(300)).await;
     assert_eq!((b.views[&room].texts(), lines(&b, room)), (vec!["before".to_owned()], 3), "their own leaving is the last that they are shown");
+}
+
+#[tokio::test]
+async fn who_left_while_away_is_shown_nothing_above_it_when_they_come_back() {
+    let node = Node::start().await;
+    let (room, _ada, mut a, bo, mut b) = talkers(&node.url).await;
+    a.send(room, "before").await;
+    b.until(room, 1).await;
+    until_lines(&mut a, room, 2).await;
+    until_lines(&mut b, room, 2).await;
+    b.write_message(Message::Close(None)).await;
+    b.until_closed().await;
+
+    // The gateway counts on what the store said a moment ago: no revocation reaches it.
+    node.store.leave(room, id_of(&bo).await, NOW).await.unwrap();
+    until_lines(&mut a, room, 3).await;
+    for _ in 0..20 {
+        assert!(matches!(a.send(room, "after").await, Answer::Ack { .. }));
+    }
+    let mut b = bo.resume(b).await;
+    let told = b.wait_for(|frame| matches!(frame, ServerFrame::Unsubscribed { .. })).await;
+    assert!(matches!(told, Some(ServerFrame::Unsubscribed { code: Some(ErrorCode::NotFound), .. })), "{told:?}");
+    b.settle(Duration::from_millis(300)).await;
+    assert_eq!(b.views[&room].texts(), ["before"]);
 }
 
 #[tokio::test]
