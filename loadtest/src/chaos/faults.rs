@@ -29,6 +29,9 @@ const LATENCY: Duration = Duration::from_millis(150);
 const JITTER: Duration = Duration::from_millis(300);
 /// How narrow a narrow one is.
 const BYTES_PER_SECOND: u32 = 30_000;
+/// A link over which too little goes to feel it stays as it is for so long.
+const FELT_WITHIN: Duration = Duration::from_secs(6);
+const LOOK: Duration = Duration::from_millis(100);
 /// What people say in it is in the log and in Redis before Redis is emptied.
 const SAID: Duration = Duration::from_millis(1_500);
 /// More persisters in a storm.
@@ -112,6 +115,10 @@ impl<'a> Faults<'a> {
         let before = link.counted();
         link.set(wrong.trouble());
         sleep(hold).await;
+        let until = Instant::now() + FELT_WITHIN;
+        while wrong.count(link.counted().since(before)) == 0 && Instant::now() < until {
+            sleep(LOOK).await;
+        }
         let felt = link.counted().since(before);
         link.set(WireTrouble::None);
         let count = wrong.count(felt);

@@ -136,6 +136,8 @@ async fn a_second_sigterm_ends_it_at_once_and_nothing_acked_is_lost() {
             let mut acked = Vec::new();
             for number in 0.. {
                 let text = format!("{name}{number}");
+                // So that what was said is no more than a resume brings back.
+                tokio::time::sleep(Duration::from_millis(3)).await;
                 match socket.send(room, &text).await {
                     Answer::Ack { .. } => acked.push(text),
                     _ if socket.closed.is_some() => break,
