@@ -20,7 +20,7 @@ use parley_proto::{
 };
 use tokio::sync::Mutex;
 
-use index::{Index, IndexError};
+use index::{Index, IndexError, RANGE_RECORDS_MAX};
 
 /// An item with the position at which a reader applies it.
 pub(crate) type Keyed = (Position, Item);
@@ -96,6 +96,13 @@ impl Reader {
             let mut items = tail_items(segments, from, to);
             items.extend(self.log_range(room, from.max(*next), to).await?);
             return Ok(items);
+        }
+        // Without the bus every room that is watched is read: the log once for all of a partition's, while the store would be asked for each.
+        if matches!(tail, Tail::Unseeded)
+            && to.since(from) <= RANGE_RECORDS_MAX
+            && let Ok(items) = self.log_range(room, from, to).await
+        {
+            return if items.len() > limits::REPLAY { Err(ReadError::TooMuch) } else { Ok(items) };
         }
         match self.stored(room, from, to).await {
             Ok((next, mut items)) => {

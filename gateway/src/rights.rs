@@ -120,9 +120,14 @@ impl Rights {
     /// asked at `begun`, says that this is the newest. `heard`: the revocations at that time.
     pub(crate) fn vouched(&self, user: UserId, rooms: &[RoomId], version: u64, begun: Instant, heard: u64) -> bool {
         let vouched = self.verified.vouched(user, version, begun);
-        for room in rooms.iter().filter(|room| vouched && self.members.get(&(**room, user)).is_none()) {
-            // No more than the least that they may be.
-            self.keep(Membership { room: *room, user, role: Role::Member, joined_at: UnixMillis(0), version: 0 }, begun, heard);
+        for room in rooms.iter().filter(|_| vouched) {
+            let membership = match self.members.get(&(*room, user)) {
+                Some(Known::Fresh(_)) => continue,
+                Some(Known::Stale(held)) => held.membership,
+                // No more than the least that they may be.
+                None => Membership { room: *room, user, role: Role::Member, joined_at: UnixMillis(0), version: 0 },
+            };
+            self.keep(membership, begun, heard);
         }
         vouched
     }
