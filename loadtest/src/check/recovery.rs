@@ -31,6 +31,8 @@ pub(super) struct Watcher {
     next: usize,
     /// When it last was away, or still is, by its own will.
     away: Option<(Micros, Micros)>,
+    /// When it said hello last: what comes on an older connection does not end its being away.
+    hello: Micros,
 }
 
 impl<'a> Recovery<'a> {
@@ -44,10 +46,13 @@ impl<'a> Recovery<'a> {
     pub(super) fn event(&mut self, watcher: &mut Watcher, at: Micros, event: &Event) {
         match event {
             Event::Person { name, .. } => watcher.name.clone_from(name),
+            Event::Hello { .. } => watcher.hello = at,
             Event::Stall { micros } => watcher.away = Some((at, at + micros)),
             Event::Closed { by_us: true, .. } | Event::Asked { deed: Deed::SignOut } => watcher.away = Some((at, Micros::MAX)),
             Event::Frames { items, .. } | Event::Replay { items, .. } | Event::Page { items, .. } => {
-                if let Some((from, Micros::MAX)) = watcher.away {
+                if let Some((from, Micros::MAX)) = watcher.away
+                    && from <= watcher.hello
+                {
                     watcher.away = Some((from, at));
                 }
                 for (_, id, ..) in items {

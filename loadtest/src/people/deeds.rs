@@ -11,7 +11,7 @@ use tokio::{
 
 use super::person::{Person, Receiving, Setting};
 use crate::{
-    client::{Account, ClientError},
+    client::{Account, ClientError, Credentials},
     history::{Deed, Event},
 };
 
@@ -56,7 +56,7 @@ impl Deeds {
         self.sign_in_at = None;
         if self.now.is_none() {
             let (account, credentials) = (setting.account.clone(), setting.credentials.clone());
-            let signing = async move { Some(until_done(None, || account.sign_in_again(&credentials)).await) };
+            let signing = async move { Some(until_done(|| account.sign_in_again(&credentials)).await) };
             self.now = Some((Doing::SignIn, tokio::spawn(signing)));
         } else {
             self.sign_in_at = Some(Instant::now());
@@ -79,19 +79,11 @@ impl Person {
             return Ok(());
         }
         self.note(&Event::Asked { deed })?;
-        let account = self.setting.account.clone();
-        let doing = async move {
-            match deed {
-                Deed::Join(room) => until_done(Some(()), || account.join(room)).await,
-                Deed::Leave(room) => until_done(Some(()), || account.leave(room)).await,
-                Deed::SignOut => until_done(Some(()), || account.sign_out()).await,
-            }
-            None
-        };
+        let (account, credentials) = (self.setting.account.clone(), self.setting.credentials.clone());
         if deed == Deed::SignOut {
             self.deeds.is_out = true;
         }
-        self.deeds.now = Some((Doing::Deed(deed), tokio::spawn(doing)));
+        self.deeds.now = Some((Doing::Deed(deed), tokio::spawn(do_it(deed, account, credentials))));
         Ok(())
     }
 
@@ -107,6 +99,10 @@ impl Person {
             }
             Doing::Deed(deed) => {
                 self.note(&Event::Done { deed })?;
+                if let Some(account) = account {
+                    self.hang_up_if_open()?;
+                    self.is_now(account);
+                }
                 match deed {
                     Deed::Leave(room) => {
                         let away = self.setting.rng.random_range(AWAY);
@@ -148,16 +144,32 @@ impl Person {
     }
 }
 
-/// Asks until it is done. `over`: what it comes to where the session has ended meanwhile.
-async fn until_done<T, F: Future<Output = Result<T, ClientError>>>(mut over: Option<T>, mut attempt: impl FnMut() -> F) -> T {
+/// Asks until it is done, in another session where this one has ended meanwhile: then that comes back.
+async fn do_it(deed: Deed, mut account: Account, credentials: Credentials) -> Option<Account> {
+    let mut is_another = false;
+    loop {
+        let done = match deed {
+            Deed::Join(room) => account.join(room).await,
+            Deed::Leave(room) => account.leave(room).await,
+            Deed::SignOut => account.sign_out().await,
+        };
+        match done {
+            Ok(()) => return is_another.then_some(account),
+            Err(ClientError::Refused { status: 401, .. }) if deed == Deed::SignOut => return None,
+            Err(ClientError::Refused { status: 401, .. }) => {
+                account = until_done(|| account.sign_in_again(&credentials)).await;
+                is_another = true;
+            }
+            Err(_) => sleep(TRY_PAUSE).await,
+        }
+    }
+}
+
+/// Asks until it is done.
+async fn until_done<T, F: Future<Output = Result<T, ClientError>>>(mut attempt: impl FnMut() -> F) -> T {
     loop {
         match attempt().await {
             Ok(done) => return done,
-            Err(ClientError::Refused { status: 401, .. }) if over.is_some() => {
-                if let Some(over) = over.take() {
-                    return over;
-                }
-            }
             Err(_) => sleep(TRY_PAUSE).await,
         }
     }

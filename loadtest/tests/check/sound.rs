@@ -2,7 +2,7 @@
 
 use parley_loadtest::{
     check::{Needs, Promise, Verdict},
-    history::Event,
+    history::{Deed, Event},
 };
 use parley_proto::{ErrorCode, Kind};
 
@@ -64,6 +64,25 @@ fn a_page_is_held_to_the_subscribe_that_it_answers_and_not_to_a_later_one() {
     story.note("bo", page);
     let page = story.page("bo", second, room(1));
     story.note("bo", page);
+    let judgement = story.judge();
+    assert_eq!(judgement.verdict(), Verdict::Valid, "{judgement}");
+}
+
+#[test]
+fn who_signs_out_is_away_until_they_say_hello_again_though_something_still_came() {
+    let mut story = sound();
+    let began = story.now;
+    story.note("bo", Event::Asked { deed: Deed::SignOut });
+    story.says("ada", room(1), "on its way already", &["ada", "bo"]);
+    story.note("bo", Event::Done { deed: Deed::SignOut });
+    story.goes("bo");
+    let ended = story.now;
+    story.trouble("reset", "gateway-1~postgres", began, ended);
+    story.says("ada", room(1), "at once", &["ada"]);
+    story.now += 7_000_000;
+    story.hello("bo", None);
+    story.subscribes("bo", room(1));
+    story.says("ada", room(1), "afterwards", &["ada", "bo"]);
     let judgement = story.judge();
     assert_eq!(judgement.verdict(), Verdict::Valid, "{judgement}");
 }
