@@ -91,7 +91,7 @@ impl GatewayConfig {
         let previous = optional_key(
             env,
             "PARLEY_TOKEN_KEY_PREVIOUS",
-            "the key before this one, still accepted; remove it ten minutes (resume tokens: a day) after a change",
+            "the key before this one, still accepted; remove it ten minutes after a change, or later: resume tokens that it signed then count no more",
         );
         // Read also without a key, so that every mistake is named; nothing is signed with this one.
         let defaults = Self::new(key.clone().unwrap_or_else(TokenKey::random));

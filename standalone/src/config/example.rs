@@ -28,7 +28,7 @@ REDIS_PASSWORD=
 # GATEWAYS=2
 
 # ── parley ──
-# In containers docker-compose.yml itself decides who listens where and where the engines are; it needs PARLEY_TOKEN_KEY.
+# In containers docker-compose.yml itself decides who listens where, where the engines are, names, folders and trusted proxies; it needs PARLEY_TOKEN_KEY.
 # Elsewhere one is made at the first start and kept in the data folder.
 ";
 

