@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use futures::future::join_all;
 use parley_engines::log::{Log, LogError};
 use parley_proto::{Cursor, PartitionId, Position};
 use tokio::{sync::oneshot, time::Instant};
@@ -79,6 +80,11 @@ impl Ends {
             tokio::spawn(self.clone().answer(id));
         }
         wait.await.unwrap_or_else(|_| Err(LogError::Unavailable("the request was dropped".to_owned())))
+    }
+
+    /// Asks for all of them; what can't be had now is asked for when it is needed.
+    pub(crate) async fn all_fresh(&self) {
+        join_all((0..self.log.partitions()).map(|partition| self.fresh(PartitionId(partition)))).await;
     }
 
     async fn answer(self, id: PartitionId) {

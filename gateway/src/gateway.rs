@@ -4,7 +4,7 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::serve::{Listener, ListenerExt};
 use parley_engines::{bus::Bus, log::Log, store::Store};
-use parley_proto::{LogId, PartitionId};
+use parley_proto::LogId;
 use thiserror::Error;
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -83,7 +83,8 @@ where
     relay::start(&background, &log, &bus, &config.gateway, &watch_live, &stop);
 
     let ends = Ends::new(Arc::clone(&log));
-    let (warm, partitions) = (ends.clone(), log.partitions());
+    // Whoever comes first would wait until the log's client has asked each partition's leader for the first time.
+    let _ = tokio::time::timeout(WARM_UP_MAX, ends.all_fresh()).await;
     let reader = Reader::new(Arc::clone(&log), Arc::clone(&bus), Arc::clone(&store));
     let rights = Rights::new(Arc::clone(&store));
     let profiles = Profiles::new(Arc::clone(&store));
@@ -133,9 +134,6 @@ where
         tasks: sockets.clone(),
         drain: drain.clone(),
     };
-    // Whoever comes first would wait until the log's client has asked each partition's leader for the first time.
-    let ends = (0..partitions).map(|partition| warm.fresh(PartitionId(partition)));
-    let _ = tokio::time::timeout(WARM_UP_MAX, futures::future::join_all(ends)).await;
     let router = http::router(state, http::socket::route(Sockets::new(shared)));
     let router = router.into_make_service_with_connect_info::<Peer>();
     let serving = axum::serve(Watching(listener), router).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();

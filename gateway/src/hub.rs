@@ -299,8 +299,9 @@ impl Hub {
 
     /// A send of this socket was acked: it is told once the message is stored.
     pub(crate) fn acked(&self, socket: SocketId, room: RoomId, at_most: Position) {
-        let told = Inner::lock(&self.inner.stored).acked(socket, room, at_most);
-        self.inner.tell_stored(told);
+        if let Some(told) = Inner::lock(&self.inner.stored).acked(socket, room, at_most) {
+            self.inner.tell_stored(&[told]);
+        }
     }
 
     /// How many sockets there are.
@@ -392,11 +393,11 @@ impl Inner {
         }
     }
 
-    fn tell_stored(&self, told: impl IntoIterator<Item = Telling>) {
+    fn tell_stored(&self, told: &[Telling]) {
         let sockets = Self::lock(&self.sockets);
         for (socket, room, cursor) in told {
-            if let Some(entry) = sockets.get(socket) {
-                entry.info.outbox.send(&ServerFrame::Stored { room, cursor });
+            if let Some(entry) = sockets.get(*socket) {
+                entry.info.outbox.send(&ServerFrame::Stored { room: *room, cursor: *cursor });
             }
         }
     }
@@ -417,6 +418,9 @@ impl Inner {
 
     fn tell_reads(&self) {
         let reads = Self::lock(&self.activity).take_reads();
+        if reads.is_empty() {
+            return;
+        }
         let sockets = Self::lock(&self.sockets);
         for (user, rooms) in reads {
             for (_, socket) in sockets.of(user) {

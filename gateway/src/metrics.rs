@@ -62,7 +62,7 @@ pub fn describe() {
     describe_gauge!(SOCKETS_UNVERIFIED, Unit::Count, "Sockets that receive nothing because neither store nor bus vouches for their people's rights.");
     describe_counter!(REQUESTS, Unit::Count, "HTTP requests, by method, route template and status.");
     describe_histogram!(REQUEST_SECONDS, Unit::Seconds, "How long HTTP requests took, by route template.");
-    describe_counter!(LIMITED, Unit::Count, "Requests refused because a person or an address had reached a limit, by limit.");
+    describe_counter!(LIMITED, Unit::Count, "Times that a limit was reached and something was refused, or left out, for it, by limit.");
     describe_counter!(LIMITS_ALONE, Unit::Count, "Times that the bus did not answer and limits held for this process alone.");
     describe_counter!(SHED, Unit::Count, "Requests refused because this gateway had too much to do, by kind.");
     describe_counter!(RELAY_RECORDS, Unit::Count, "Records that this gateway's relay published.");

@@ -81,7 +81,6 @@ impl Outbox {
         }
         let limits = self.shared.limits;
         let is_full = state.frames.len() >= limits.frames || (state.bytes + frame.bytes().len() > limits.bytes && !state.frames.is_empty());
-        let overflows = is_full && !planted(PlantedBug::OutboxDropsMiddle);
         if is_full && planted(PlantedBug::OutboxDropsMiddle) {
             let middle = state.frames.len() / 2;
             state.frames[middle] = frame;
@@ -90,14 +89,12 @@ impl Outbox {
             state.close = Some(CloseCode::Slow);
             state.frames.clear();
             state.bytes = 0;
+            return self.closes(state);
         } else {
             state.bytes += frame.bytes().len();
             state.frames.push_back(frame);
         }
         Self::wake(state);
-        if overflows {
-            self.shared.drained.notify_waiters();
-        }
     }
 
     /// There is something to write.
@@ -107,6 +104,12 @@ impl Outbox {
         if let Some(writer) = writer {
             writer.wake();
         }
+    }
+
+    /// A close is to be written, and whoever waits for room need not wait any more.
+    fn closes(&self, state: MutexGuard<'_, State>) {
+        Self::wake(state);
+        self.shared.drained.notify_waiters();
     }
 
     /// Queues a frame that may be left out, if the outbox is below half of its bounds. Returns whether it did.
@@ -149,8 +152,7 @@ impl Outbox {
     pub fn close(&self, code: CloseCode) {
         let mut state = self.state();
         state.close.get_or_insert(code);
-        Self::wake(state);
-        self.shared.drained.notify_waiters();
+        self.closes(state);
     }
 
     /// Closes the socket at once: what waits is not written any more, whatever else was to become of it.
@@ -159,8 +161,7 @@ impl Outbox {
         state.frames.clear();
         state.bytes = 0;
         state.close = Some(code);
-        Self::wake(state);
-        self.shared.drained.notify_waiters();
+        self.closes(state);
     }
 
     /// Whether a close was asked for.

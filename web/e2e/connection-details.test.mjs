@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { composer, say, shows } from './support/conversation.mjs'
 import { details, fact, factValue } from './support/debug.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { PHONE, scenario } from './support/world.mjs'
 
 scenario(
@@ -11,7 +12,7 @@ scenario(
     const owner = await Client.signUp(url, 'chidi', 'Chidi')
     const room = (await owner.createRoom('Harbour')).id
     const ada = await world.person('ada', { displayName: 'Ada', permissions: ['clipboard-read', 'clipboard-write'] })
-    await ada.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+    await joinRoom(ada, url, room)
 
     await ada.goto('/rooms')
     await ada.getByRole('button', { name: /^Your menu/ }).click()

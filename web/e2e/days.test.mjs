@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { log, shows } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -27,7 +28,7 @@ scenario(
     const room = (await chidi.createRoom('Harbour')).id
     await dana.join(room)
     const page = await world.person('ada', { displayName: 'Ada', locale: 'en-GB', timezoneId: 'Europe/Berlin' })
-    await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+    await joinRoom(page, url, room)
     // Else it might say so in the middle of what is said.
     await chidi.joined(room, 2)
     for (const text of ['At tea', 'One', 'Two', 'Three']) await chidi.say(room, text)

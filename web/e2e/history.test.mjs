@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { atEnd, composer, log, say, shows } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 const MESSAGES = 650
@@ -14,7 +15,7 @@ scenario(
     const owner = await Client.signUp(url, 'chidi', 'Chidi')
     const room = (await owner.createRoom('Long')).id
     const page = await world.person('reader', { displayName: 'Ada' })
-    await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+    await joinRoom(page, url, room)
     await fill(owner, room)
 
     await page.goto(`/rooms/${room}`)

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { composer, log, say, shows } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 const hostile = [
@@ -40,7 +41,7 @@ scenario('hostile text is shown as text and does nothing', async (world) => {
     page.on('request', (request) => {
       if (!request.url().startsWith(url)) elsewhere.push(request.url())
     })
-    await page.request.post(`${url}/api/v1/rooms/${room.id}/join`, { headers: { origin: url } })
+    await joinRoom(page, url, room.id)
     await page.goto(`/rooms/${room.id}`)
     await composer(page).waitFor()
   }

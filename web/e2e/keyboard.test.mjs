@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { composer, shows } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -16,7 +17,7 @@ async function three(world) {
   /** @param {string} name */
   const make = async (name) => {
     const { id } = await owner.createRoom(name)
-    await page.request.post(`${url}/api/v1/rooms/${id}/join`, { headers: { origin: url } })
+    await joinRoom(page, url, id)
     await owner.say(id, `Welcome to ${name}`)
     return id
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { atEnd, composer, log, say, shows } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -23,7 +24,7 @@ async function rooms(world) {
   const [garden, trains] = [(await talker.createRoom('Garden')).id, (await talker.createRoom('Trains')).id]
   const page = await world.person('bo', { displayName: 'Bo' })
   for (const room of [garden, trains]) {
-    await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+    await joinRoom(page, url, room)
     // What stands before it counts as read.
     await talker.joined(room, 1)
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { composer, readThrough, say, settled, shows, texts } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 scenario(
@@ -23,7 +24,7 @@ scenario(
       })
     })
     for (const page of [ada, bo]) {
-      await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+      await joinRoom(page, url, room)
       await page.goto(`/rooms/${room}`)
       await composer(page).waitFor()
     }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { atEnd, banner, composer, log, readThrough, say, settled, shows, texts } from './support/conversation.mjs'
-import { signUpAndMeet } from './support/meeting.mjs'
+import { joinRoom, signUpAndMeet } from './support/meeting.mjs'
 import { scenario } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -92,7 +92,7 @@ scenario('what was written offline survives a reload of the page and is sent onc
   })
   const bo = await world.person('bo-online', { displayName: 'Bo' })
   for (const page of [ada, bo]) {
-    await join(world, page, room)
+    await joinRoom(page, world.server.url, room)
     await page.goto(`/rooms/${room}`)
   }
   await say(ada, 'Before the cut')
@@ -138,7 +138,7 @@ scenario(
     })
     const bo = await world.person('bo-there', { displayName: 'Bo' })
     for (const page of [ada, bo]) {
-      await join(world, page, room)
+      await joinRoom(page, world.server.url, room)
       await page.goto(`/rooms/${room}`)
     }
     await say(ada, 'Before the silence')
@@ -168,18 +168,11 @@ async function sharedRoom(world) {
   return (await owner.createRoom('Shared')).id
 }
 
-/** @param {import('./support/world.mjs').World} world @param {Page} page @param {string} room */
-async function join(world, page, room) {
-  const { url } = world.server
-  const joined = await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
-  assert.ok(joined.ok(), await joined.text())
-}
-
 /** @param {import('./support/world.mjs').World} world @param {string} room */
 async function both(world, room) {
   const pages = [await world.person('ada', { displayName: 'Ada' }), await world.person('bo', { displayName: 'Bo' })]
   for (const page of pages) {
-    await join(world, page, room)
+    await joinRoom(page, world.server.url, room)
     await page.goto(`/rooms/${room}`)
     await composer(page).waitFor()
     await log(page).getByText('Bo joined').or(log(page).getByText('Ada joined')).first().waitFor()

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { composer, log, shows } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { PHONE, scenario } from './support/world.mjs'
 
 scenario('on a phone reading raises no keyboard, and a message has as many lines as one likes', async (world) => {
@@ -9,7 +10,7 @@ scenario('on a phone reading raises no keyboard, and a message has as many lines
   const room = (await owner.createRoom('Garden')).id
   const touch = { viewport: PHONE, hasTouch: true, isMobile: true }
   const phone = await world.person('ada', { displayName: 'Ada', ...touch })
-  await phone.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+  await joinRoom(phone, url, room)
   await owner.joined(room, 1)
   for (let i = 1; i <= 60; i++) await owner.say(room, `Line ${i}`)
   await phone.goto(`/rooms/${room}`)

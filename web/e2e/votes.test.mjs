@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { Client } from './support/api.mjs'
 import { composer, log, say, shows } from './support/conversation.mjs'
+import { joinRoom } from './support/meeting.mjs'
 import { PHONE, scenario } from './support/world.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
@@ -167,7 +168,7 @@ async function meeting(world) {
     sockets.push(socket)
   })
   for (const page of [ada, bo]) {
-    await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+    await joinRoom(page, url, room)
     await page.goto(`/rooms/${room}`)
     await composer(page).waitFor()
   }

@@ -21,6 +21,14 @@ const SUBSCRIBES_AT_ONCE: usize = 256;
 /// Between attempts to connect to the bus.
 const RECONNECT: Duration = Duration::from_millis(250);
 
+/// Lets others have their turn once so many sockets were told.
+async fn take_turns(told: &mut usize) {
+    if *told >= TOLD_AT_ONCE {
+        *told = 0;
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(super) struct Connection {
     pub(super) number: u64,
     pub(super) bus: Arc<dyn BusConnection>,
@@ -85,10 +93,7 @@ impl Inner {
             match event {
                 BusEvent::Frames { room, segment } => {
                     told += self.room(room).map_or(0, |room| room.apply(&self.reader, &Shared::new(segment)));
-                    if told >= TOLD_AT_ONCE {
-                        told = 0;
-                        tokio::task::yield_now().await;
-                    }
+                    take_turns(&mut told).await;
                 }
                 BusEvent::Payload { channel: Channel::Control, payload } => match serde_json::from_slice(&payload) {
                     Ok(revocation) => self.revoke(&revocation).await,
@@ -100,8 +105,9 @@ impl Inner {
                         let stored = Self::lock(&self.stored).notice(&notice);
                         self.notice(notice);
                         for some in stored.chunks(TOLD_AT_ONCE) {
-                            self.tell_stored(some.iter().copied());
-                            tokio::task::yield_now().await;
+                            self.tell_stored(some);
+                            told += some.len();
+                            take_turns(&mut told).await;
                         }
                     }
                     Err(error) => tracing::warn!(%error, "hub.notice.malformed"),

@@ -59,12 +59,14 @@ impl Inner {
         }
         let affected: Vec<(SocketId, SocketInfo)> = {
             let sockets = Self::lock(&self.sockets);
-            let is_meant = |(_, socket): &(_, &Socket)| revocation.session.is_none_or(|session| session == socket.info.session);
-            let with_info = |(id, socket): (_, &Socket)| (id, socket.info.clone());
-            match revocation.user {
-                Some(user) => sockets.of(user).filter(is_meant).map(with_info).collect(),
-                None => sockets.iter().filter(is_meant).map(with_info).collect(),
-            }
+            let theirs: Box<dyn Iterator<Item = (SocketId, &Socket)>> = match revocation.user {
+                Some(user) => Box::new(sockets.of(user)),
+                None => Box::new(sockets.iter()),
+            };
+            theirs
+                .filter(|(_, socket)| revocation.session.is_none_or(|session| session == socket.info.session))
+                .map(|(id, socket)| (id, socket.info.clone()))
+                .collect()
         };
         for (socket, info) in affected {
             match revocation.room {

@@ -105,6 +105,13 @@ impl Signed {
         self.outbox.send(&ServerFrame::Cursors { items, token: token.sign(&self.shared.signer) });
     }
 
+    /// The newest rows, for who still is a member after them.
+    pub(super) async fn newest(&self, room: RoomId, limit: usize) -> Result<Newest, Refusal> {
+        let newest = self.shared.subscriber.newest(room, limit).await?;
+        self.must_be_member_after(room, newest.items.iter()).await?;
+        Ok(newest)
+    }
+
     pub(super) async fn newest_page(&self, newest: Newest) -> NewestPage {
         let users = self.shared.profiles.of_items(&newest.items).await;
         let Newest { items, start, cursor, has_older, last_seq, .. } = newest;
@@ -122,7 +129,7 @@ impl Signed {
         let begun = Instant::now();
         self.join(room).await?;
         for _ in 0..JOIN_ATTEMPTS {
-            let newest = match self.shared.subscriber.newest(room, limit).await {
+            let newest = match self.newest(room, limit).await {
                 Ok(newest) => newest,
                 Err(refusal) => {
                     self.shared.hub.leave(self.socket, room).await;
@@ -130,10 +137,6 @@ impl Signed {
                 }
             };
             let (tier, catching_up) = (newest.tier, newest.catching_up);
-            if let Err(refusal) = self.must_be_member_after(room, newest.items.iter()).await {
-                self.shared.hub.leave(self.socket, room).await;
-                return Err(refusal);
-            }
             let page = self.newest_page(newest).await;
             if self.enter_with_page(room, page, |page| ServerFrame::Subscribed { reference, room, page, catching_up }).await {
                 if !self.shared.hub.receives(self.socket, room) {

@@ -135,8 +135,7 @@ impl Signed {
     }
 
     async fn resync(&self, room: RoomId) -> Result<bool, Refusal> {
-        let newest = self.shared.subscriber.newest(room, limits::PAGE).await?;
-        self.must_be_member_after(room, newest.items.iter()).await?;
+        let newest = self.newest(room, limits::PAGE).await?;
         let page = self.newest_page(newest).await;
         Ok(self.enter_with_page(room, page, |page| ServerFrame::Resync { reference: None, room, page, code: ErrorCode::ResyncRequired }).await)
     }

@@ -77,14 +77,15 @@ impl Scene {
     }
 
     /// Comes back with what it knew, as after a lost connection.
-    async fn resume_at(&mut self, url: &str) {
-        self.bo = self.bo.at(url);
-        self.resume().await;
-    }
-
     async fn resume(&mut self) {
         let before = std::mem::replace(&mut self.b, self.bo.connect().await);
         self.b = self.bo.resume(before).await;
+    }
+
+    /// The same, at that gateway.
+    async fn resume_at(&mut self, url: &str) {
+        self.bo = self.bo.at(url);
+        self.resume().await;
     }
 }
 

@@ -31,48 +31,53 @@ async fn until_lines(socket: &mut Socket, room: RoomId, count: usize) {
     }
 }
 
-#[tokio::test]
-async fn nothing_above_the_line_that_says_so_reaches_who_left_though_no_gateway_was_told() {
-    let node = Node::start().await;
+/// Ada and Bo, who was shown that the room was made, that he joined it, and what Ada said.
+async fn talked(node: &Node) -> (RoomId, Socket, Person, Socket) {
     let (room, _ada, mut a, bo, mut b) = talkers(&node.url).await;
     a.send(room, "before").await;
     b.until(room, 1).await;
-    // Made, and joined by Bo.
     until_lines(&mut a, room, 2).await;
     until_lines(&mut b, room, 2).await;
+    (room, a, bo, b)
+}
 
-    node.store.leave(room, id_of(&bo).await, NOW).await.unwrap();
-    until_lines(&mut a, room, 3).await;
+/// He leaves, no gateway is told, and Ada goes on talking after the line that says so.
+async fn leaves_untold(node: &Node, room: RoomId, bo: &Person, a: &mut Socket) {
+    node.store.leave(room, id_of(bo).await, NOW).await.unwrap();
+    until_lines(a, room, 3).await;
     for _ in 0..20 {
         assert!(matches!(a.send(room, "after").await, Answer::Ack { .. }));
     }
+}
+
+/// The room is said to be over, and whatever else comes has come.
+async fn until_over(b: &mut Socket) {
     let told = b.wait_for(|frame| matches!(frame, ServerFrame::Unsubscribed { .. })).await;
     assert!(matches!(told, Some(ServerFrame::Unsubscribed { code: Some(ErrorCode::NotFound), .. })), "{told:?}");
     b.settle(Duration::from_millis(300)).await;
+}
+
+#[tokio::test]
+async fn nothing_above_the_line_that_says_so_reaches_who_left_though_no_gateway_was_told() {
+    let node = Node::start().await;
+    let (room, mut a, bo, mut b) = talked(&node).await;
+
+    leaves_untold(&node, room, &bo, &mut a).await;
+    until_over(&mut b).await;
     assert_eq!((b.views[&room].texts(), lines(&b, room)), (vec!["before".to_owned()], 3), "their own leaving is the last that they are shown");
 }
 
 #[tokio::test]
 async fn who_left_while_away_is_shown_nothing_above_it_when_they_come_back() {
     let node = Node::start().await;
-    let (room, _ada, mut a, bo, mut b) = talkers(&node.url).await;
-    a.send(room, "before").await;
-    b.until(room, 1).await;
-    until_lines(&mut a, room, 2).await;
-    until_lines(&mut b, room, 2).await;
+    let (room, mut a, bo, mut b) = talked(&node).await;
     b.write_message(Message::Close(None)).await;
     b.until_closed().await;
 
     // The gateway counts on what the store said a moment ago: no revocation reaches it.
-    node.store.leave(room, id_of(&bo).await, NOW).await.unwrap();
-    until_lines(&mut a, room, 3).await;
-    for _ in 0..20 {
-        assert!(matches!(a.send(room, "after").await, Answer::Ack { .. }));
-    }
+    leaves_untold(&node, room, &bo, &mut a).await;
     let mut b = bo.resume(b).await;
-    let told = b.wait_for(|frame| matches!(frame, ServerFrame::Unsubscribed { .. })).await;
-    assert!(matches!(told, Some(ServerFrame::Unsubscribed { code: Some(ErrorCode::NotFound), .. })), "{told:?}");
-    b.settle(Duration::from_millis(300)).await;
+    until_over(&mut b).await;
     assert_eq!(b.views[&room].texts(), ["before"]);
 }
 

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict'
 import { PASSWORD } from './api.mjs'
 import { composer, log } from './conversation.mjs'
 
@@ -24,6 +25,17 @@ export async function signUpAndMeet(ada, bo) {
   await bo.getByRole('heading', { name: 'Harbour', level: 1 }).waitFor()
   await composer(bo).waitFor()
   await log(ada).getByText('Bo joined').waitFor()
+}
+
+/**
+ * Who is signed in here becomes a member, without a look at the directory.
+ * @param {Page} page
+ * @param {string} url
+ * @param {string} room
+ */
+export async function joinRoom(page, url, room) {
+  const joined = await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+  assert.ok(joined.ok(), await joined.text())
 }
 
 /** @param {Page} page @param {string} userName @param {string} displayName */

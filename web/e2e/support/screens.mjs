@@ -1,6 +1,7 @@
 import { Client } from './api.mjs'
 import { composer } from './conversation.mjs'
 import { details } from './debug.mjs'
+import { joinRoom } from './meeting.mjs'
 
 /** @typedef {import('playwright-core').Page} Page */
 /** @typedef {{ garden: string, others: string[], bo: Client, chidi: Client }} Place */
@@ -35,7 +36,7 @@ export async function furnish(url) {
  */
 export async function join(page, url, { garden, others, bo, chidi }) {
   for (const room of [...others, garden]) {
-    await page.request.post(`${url}/api/v1/rooms/${room}/join`, { headers: { origin: url } })
+    await joinRoom(page, url, room)
   }
   await page.goto(`/rooms/${garden}`)
   await composer(page).waitFor()
