@@ -83,13 +83,14 @@ function watchPrepend(page) {
     const top = scroller.getBoundingClientRect().top
     const inView = () =>
       [...scroller.querySelectorAll('article')].find((row) => row.getBoundingClientRect().top >= top + 40)
+    // Before anything moves: what is asked for may be there within the next two frames.
+    const height = scroller.scrollHeight
     scroller.scrollTop = Math.min(scroller.scrollTop, 900)
     await frame()
     await frame()
     const position = inView()?.getAttribute('data-position')
     const find = () => scroller.querySelector(`article[data-position="${position}"]`)
     const start = find()?.getBoundingClientRect().top ?? Number.NaN
-    const height = scroller.scrollHeight
     let [drift, rows] = [0, 0]
     for (const until = performance.now() + 700; performance.now() < until; ) {
       await frame()
