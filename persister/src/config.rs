@@ -17,7 +17,7 @@ pub struct Config {
     pub batch_interval_min: Duration,
     /// Between two ticks that tell the gateways where the store is.
     pub tick_interval: Duration,
-    /// Between two looks into the outbox.
+    /// Between two looks into the outbox, where others may write to it.
     pub outbox_interval: Duration,
     /// How long an outbox row's append may take to be reported.
     pub append_deadline: Duration,

@@ -12,10 +12,7 @@ use std::{
 
 use parley_engines::{log::Appended, store::projection::OutboxRow};
 use parley_proto::{Body, Cursor, Kind, PartitionId, Position, Record, WINDOW, check::check_record, codec::encode};
-use tokio::{
-    sync::Notify,
-    time::{sleep, timeout},
-};
+use tokio::{sync::Notify, time::timeout};
 
 use crate::{PartitionStatus, consume::Shared, metrics, retry::Backoff};
 
@@ -44,7 +41,7 @@ pub(crate) async fn look(shared: Shared, looks: Looks) {
                 Ok(partitions) => {
                     backoff.reset();
                     partitions.into_iter().filter(|partition| shared.status.has(*partition)).for_each(|partition| looks.of(partition).notify_one());
-                    sleep(shared.config.outbox_interval).await;
+                    shared.store.outbox_changed(shared.config.outbox_interval).await;
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the outbox can't be seen");

@@ -1,5 +1,7 @@
 //! The persister's side: partitions' state, and batches written together with the position reached.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use parley_proto::{Cid, Cursor, LogId, MessageId, PartitionId, Position, Record, RoomId, UserId, notice::ChangedTally};
@@ -153,6 +155,11 @@ pub trait Projection: Send + Sync + std::fmt::Debug {
 
     /// The partitions that have rows in the outbox, in any order.
     async fn outbox_partitions(&self) -> Result<Vec<PartitionId>, StoreUnavailable>;
+
+    /// Returns when the outbox may have rows that it did not have. Where others write to the store that is whenever `interval` has passed.
+    async fn outbox_changed(&self, interval: Duration) {
+        tokio::time::sleep(interval).await;
+    }
 
     /// The oldest outbox rows of the partition, in commit order.
     async fn outbox(&self, partition: PartitionId, limit: usize) -> Result<Snapshot<Vec<OutboxRow>>, StoreUnavailable>;

@@ -18,7 +18,7 @@ mod timeline;
 mod upkeep;
 mod votes;
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use parley_proto::{Cursor, PartitionId};
 use sqlx::{
@@ -27,6 +27,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use thiserror::Error;
+use tokio::sync::Notify;
 
 use super::StoreUnavailable;
 
@@ -36,6 +37,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 const CALL_DEADLINE: Duration = Duration::from_secs(2);
 /// A batch of the projection, or an import.
 const BATCH_DEADLINE: Duration = Duration::from_secs(30);
+/// Between looks into the outbox while nobody says that it has anything new.
+const UNTOLD: Duration = Duration::from_secs(1);
 const READERS: u32 = 4;
 const WRITER_CACHE_KIB: &str = "-65536";
 const PAGE_BYTES: u32 = 4_096;
@@ -60,6 +63,8 @@ pub enum OpenError {
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// The outbox has new rows.
+    announced: Arc<Notify>,
 }
 
 impl SqliteStore {
@@ -79,7 +84,7 @@ impl SqliteStore {
             pool().max_connections(1).connect_with(options.clone().pragma("cache_size", WRITER_CACHE_KIB).pragma("wal_autocheckpoint", WAL_PAGES)).await?;
         migrate(&writer).await?;
         let readers = pool().max_connections(READERS).connect_with(options.read_only(true).create_if_missing(false)).await?;
-        Ok(Self { writer, readers })
+        Ok(Self { writer, readers, announced: Arc::default() })
     }
 
     /// Waits for what is under way and closes the file.

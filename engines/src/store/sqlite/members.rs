@@ -110,6 +110,7 @@ impl SqliteStore {
             sessions::right_ended(&mut tx, user).await?;
         }
         tx.commit().await?;
+        self.announced.notify_one();
         Ok(MembershipChange::Changed(membership))
     }
 }

@@ -2,10 +2,12 @@
 
 mod commit;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use parley_proto::{Cid, Cursor, LogId, MessageId, PartitionId, RoomId, UnixMillis, UserId};
 
-use super::{BATCH_DEADLINE, SqliteStore, call, next_of, sql, within};
+use super::{BATCH_DEADLINE, SqliteStore, UNTOLD, call, next_of, sql, within};
 use crate::store::{
     Snapshot, StoreUnavailable,
     projection::{Batch, CommitError, Committed, DeadLetter, OutboxRow, Outcomes, PartitionState, Partitions, Phase, Projection, RecordHash},
@@ -126,6 +128,11 @@ impl Projection for SqliteStore {
             partitions.into_iter().map(sql::partition).collect()
         })
         .await
+    }
+
+    async fn outbox_changed(&self, interval: Duration) {
+        // All rows are ours. A commit that was given up while it was under way may have made some and told nobody.
+        _ = tokio::time::timeout(interval.max(UNTOLD), self.announced.notified()).await;
     }
 
     async fn outbox(&self, partition: PartitionId, limit: usize) -> Result<Snapshot<Vec<OutboxRow>>, StoreUnavailable> {

@@ -52,6 +52,7 @@ impl Rooms for SqliteStore {
             roster::announce(&mut tx, &event, room.owner, room.created_at).await?;
             let created = roster::room(&mut tx, room.id).await?.ok_or(sqlx::Error::RowNotFound)?;
             tx.commit().await?;
+            self.announced.notify_one();
             Ok(RoomCreated::Created(created))
         })
         .await
