@@ -14,7 +14,7 @@ const HEADER_MAX: usize = 10;
 /// A ping without a payload.
 const PING: &[u8] = &[0x89, 0];
 
-/// A whole frame of a server, text unless it is a ping: header and JSON, unmasked, in one piece. Clones share the bytes.
+/// A whole frame of a server, mostly text: header and JSON, unmasked, in one piece. Clones share the bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame(Bytes);
 
@@ -47,6 +47,11 @@ impl Frame {
         }
         out.put_slice(json.as_bytes());
         Self(out.freeze())
+    }
+
+    /// What is encoded already.
+    pub(crate) fn raw(bytes: &[u8]) -> Self {
+        Self(Bytes::copy_from_slice(bytes))
     }
 
     /// Asks whether the client is there.

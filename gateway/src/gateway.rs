@@ -17,7 +17,7 @@ use crate::{
     hub::{Hub, HubParts},
     limits::Limits,
     passwords::HashError,
-    peer::{Peer, Watching},
+    peer::{Peer, Wired},
     presence::Presence,
     profiles::Profiles,
     reader::Reader,
@@ -136,7 +136,7 @@ where
     };
     let router = http::router(state, http::socket::route(Sockets::new(shared)));
     let router = router.into_make_service_with_connect_info::<Peer>();
-    let serving = axum::serve(Watching(listener), router).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
+    let serving = axum::serve(Wired(listener), router).with_graceful_shutdown(drain.clone().cancelled_owned()).into_future();
     // Requests that never end don't hold up the drain.
     let served = tokio::select! {
         served = serving => served,

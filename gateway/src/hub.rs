@@ -34,7 +34,16 @@ use parley_proto::{
 use tokio::{sync::RwLock, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{accounts::sessions::Sessions, ends::Ends, metrics, outbox::Outbox, presence::Presence, reader::Reader, revocation::Revocations, rights::Rights};
+use crate::{
+    accounts::sessions::Sessions,
+    ends::Ends,
+    metrics,
+    outbox::{Outbox, Round},
+    presence::Presence,
+    reader::Reader,
+    revocation::Revocations,
+    rights::Rights,
+};
 use activity::Activity;
 use beat::{BEAT, Beats};
 use departures::Departures;
@@ -48,7 +57,7 @@ pub use sockets::{SocketId, SocketInfo};
 use stored::{Stored, Telling};
 use tallies::{Brought, Ticket};
 
-/// Sockets that are woken to write before others have their turn: whoever waits for an ack does not wait until all are told.
+/// Sockets that are told before others have their turn: whoever waits for an ack does not wait until all are told.
 const TOLD_AT_ONCE: usize = 64;
 
 /// The hub. Cheap to clone.
@@ -406,10 +415,10 @@ impl Inner {
         let told = Self::lock(&self.activity).take();
         for some in told.chunks(TOLD_AT_ONCE) {
             {
-                let sockets = Self::lock(&self.sockets);
+                let (sockets, mut round) = (Self::lock(&self.sockets), Round::default());
                 for (socket, news) in some {
                     let Some(Socket { info, rooms, .. }) = sockets.get(*socket) else { continue };
-                    news.iter().filter(|(room, _)| !rooms.contains(room)).for_each(|(_, frame)| info.outbox.push(frame.clone()));
+                    news.iter().filter(|(room, _)| !rooms.contains(room)).for_each(|(_, frame)| round.push(&info.outbox, frame.clone()));
                 }
             }
             tokio::task::yield_now().await;

@@ -28,3 +28,4 @@ pub mod session;
 mod subscribe;
 mod timeline;
 pub mod tokens;
+pub mod wire;

@@ -14,7 +14,6 @@ mod tallies;
 mod token;
 mod unfinished;
 mod wanted;
-mod writer;
 
 use std::{
     future::poll_fn,
@@ -40,11 +39,11 @@ use crate::{
     frame::Frame,
     hub::SocketInfo,
     metrics,
-    outbox::{Outbox, Outgoing},
-    peer::Received,
+    outbox::{Outbox, OutboxLimits, Outgoing},
     profiles,
     refusal::Refusal,
     tokens::Access,
+    wire::Wire,
 };
 use agenda::{Agenda, Due};
 use alarm::Alarm;
@@ -53,7 +52,6 @@ pub use context::{Caller, SocketLimits, Sockets};
 use departure::Step;
 use requests::{Requests, Signed};
 use unfinished::Unfinished;
-use writer::Writer;
 
 /// What `make fuzz` asks, in its builds alone.
 #[cfg(fuzzing)]
@@ -68,7 +66,7 @@ pub mod fuzzing {
 const MISTAKES_MAX: usize = 3;
 /// Many sockets idle, so this is small: what clients send is.
 const READ_BUFFER: usize = 512;
-/// Of pings, pongs and the close frame; see [`writer`] for the rest.
+/// Of pongs and the close frame; the rest is written past the library.
 const CONTROL_BUFFER: usize = 1024;
 /// Where frames come and go without a pause, what is due waits for so many of them.
 const TURNS_UNTIL_DUE: usize = 64;
@@ -91,17 +89,18 @@ type Socket = HyperWebsocketStream;
 
 /// Closes a socket that was accepted only to be told why not.
 pub async fn refuse(socket: Socket, code: CloseCode) {
-    close(socket, Writer::default(), code).await;
+    close(socket, &Outbox::new(OutboxLimits::default()), code).await;
 }
 
-async fn close(mut socket: Socket, mut writer: Writer, code: CloseCode) {
+async fn close(mut socket: Socket, outbox: &Outbox, code: CloseCode) {
     metrics::socket_closed(code as u16);
     let frame = Message::Close(Some(CloseFrame { code: (code as u16).into(), reason: "".into() }));
     let closing = async {
-        writer.finish(&mut socket).await?;
         // It is refused where the peer has closed first: what goes out then is the answer to that.
         let sent = socket.send(frame).await;
-        SinkExt::close(&mut socket).await.and(sent)
+        let closed = SinkExt::close(&mut socket).await;
+        outbox.written().await?;
+        closed.and(sent)
     };
     if let Ok(Err(error)) = tokio::time::timeout(CLOSE_DEADLINE, closing).await {
         tracing::debug!(%error, "session.close");
@@ -114,27 +113,28 @@ impl Sockets {
     }
 
     /// Serves one socket until it ends.
-    pub async fn serve(self, stream: Socket, caller: Caller, received: Received) {
+    pub async fn serve(self, stream: Socket, caller: Caller, wire: Wire) {
         let _drained_with_us = self.shared.tasks.token();
         // In boxes, here and below: a socket mostly waits, and has room for nothing but that.
-        let Some(mut connection) = Box::pin(self.enter(stream, caller, received)).await else { return };
+        let Some(mut connection) = Box::pin(self.enter(stream, caller, wire)).await else { return };
         let code = connection.run().await;
         Box::pin(connection.leave(code)).await;
     }
 
     /// From the upgrade to the welcome; `None`: it was closed.
-    async fn enter(&self, mut stream: Socket, caller: Caller, received: Received) -> Option<Connection> {
+    async fn enter(&self, mut stream: Socket, caller: Caller, wire: Wire) -> Option<Connection> {
         // Whoever is closed for what it sends is still sending.
-        received.linger();
+        wire.linger();
         let outbox = Outbox::new(self.shared.limits.outbox);
+        wire.write_from(&outbox);
         let hello = tokio::time::timeout(self.shared.limits.hello_deadline, receive_hello(&mut stream));
         let (reference, resume) = match hello.await {
             Ok(Ok(hello)) => hello,
-            Ok(Err(code)) => return refused(stream, code).await,
-            Err(_) => return refused(stream, CloseCode::Policy).await,
+            Ok(Err(code)) => return refused(stream, &outbox, code).await,
+            Err(_) => return refused(stream, &outbox, CloseCode::Policy).await,
         };
         if self.shared.drain.is_cancelled() {
-            return refused(stream, CloseCode::Drain).await;
+            return refused(stream, &outbox, CloseCode::Drain).await;
         }
         // Without them it is told of the activity in its rooms from the next look at its person's rights on.
         let memberships = match tokio::time::timeout(MEMBERSHIPS_PATIENCE, self.shared.store.memberships(caller.user)).await {
@@ -154,7 +154,7 @@ impl Sockets {
         let (checked, mut known) = tokio::join!(self.shared.sessions.check(access, clock::now()), self.shared.profiles.of(&people));
         if checked.is_err() {
             self.shared.hub.close(socket).await;
-            return refused(stream, CloseCode::SessionEnded).await;
+            return refused(stream, &outbox, CloseCode::SessionEnded).await;
         }
         let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone(), told);
         let user = known.pop().unwrap_or_else(|| profiles::unknown(caller.user));
@@ -173,12 +173,12 @@ impl Sockets {
         if !rooms.is_empty() {
             self.shared.tasks.spawn(signed.clone().resume(rooms, token_rights));
         }
-        Some(Connection { stream, writer: Writer::default(), outbox, signed, unfinished: Unfinished::new(received), mistakes: 0, is_heard: false })
+        Some(Connection { stream, outbox, signed, unfinished: Unfinished::new(wire), mistakes: 0, is_heard: false })
     }
 }
 
-async fn refused(socket: Socket, code: CloseCode) -> Option<Connection> {
-    refuse(socket, code).await;
+async fn refused(socket: Socket, outbox: &Outbox, code: CloseCode) -> Option<Connection> {
+    close(socket, outbox, code).await;
     None
 }
 
@@ -214,7 +214,6 @@ fn code_of(error: &tungstenite::Error) -> Option<CloseCode> {
 
 struct Connection {
     stream: Socket,
-    writer: Writer,
     outbox: Outbox,
     signed: Signed,
     mistakes: usize,
@@ -238,7 +237,7 @@ impl Connection {
         let mut requests = Requests::new(self.signed.clone());
         let mut agenda = Agenda::new(self.signed.verified.clone(), self.signed.shared.drain.clone()).next().boxed();
         let (mut heard, mut due) = (Alarm::new(), Alarm::new());
-        let (mut turn, mut has_written) = (0_usize, false);
+        let mut turn = 0_usize;
         loop {
             turn = turn.wrapping_add(1);
             let event = poll_fn(|context| {
@@ -249,20 +248,18 @@ impl Connection {
                 {
                     return Poll::Ready(event);
                 }
-                // What is queued goes first, and what came goes before it every other time.
-                for is_outbox in [!has_written, has_written] {
-                    if is_outbox && let Poll::Ready(outgoing) = self.outbox.poll_take(context, &mut self.writer.frames) {
-                        return Poll::Ready(Event::Outgoing(outgoing));
-                    } else if !is_outbox && let Poll::Ready(event) = heard.poll(context, |context| self.poll_hear(context)) {
-                        return Poll::Ready(event);
-                    }
+                if let Poll::Ready(outgoing) = self.outbox.poll(context) {
+                    return Poll::Ready(Event::Outgoing(outgoing));
+                }
+                if let Poll::Ready(event) = heard.poll(context, |context| self.poll_hear(context)) {
+                    return Poll::Ready(event);
                 }
                 look(context)
             });
             let event = event.await;
-            has_written = matches!(event, Event::Outgoing(_));
             let dealt = match event {
-                Event::Outgoing(Outgoing::Frames) => self.write().await,
+                Event::Outgoing(Outgoing::Blocked) => Box::pin(self.written()).await,
+                Event::Outgoing(Outgoing::Gone) => Err(None),
                 Event::Outgoing(Outgoing::Cursors) => {
                     self.signed.tell_cursors();
                     Ok(())
@@ -292,24 +289,17 @@ impl Connection {
     async fn leave(self, code: Option<CloseCode>) {
         self.signed.shared.hub.close(self.signed.socket).await;
         match code {
-            Some(code) => close(self.stream, self.writer, code).await,
+            Some(code) => close(self.stream, &self.outbox, code).await,
             None => metrics::socket_closed(CloseCode::Normal as u16),
         }
     }
 
-    /// Writes what was taken from the outbox.
-    async fn write(&mut self) -> Result<(), Option<CloseCode>> {
-        // The kernel usually takes everything at once: a deadline is set up where it does not.
-        let written = match self.writer.write(&mut self.stream).now_or_never() {
-            Some(written) => written,
-            None => Box::pin(self.in_time(async |connection| connection.writer.write(&mut connection.stream).await)).await?,
-        };
-        written.map_err(|_| None)
-    }
-
-    async fn in_time<T>(&mut self, write: impl AsyncFnOnce(&mut Self) -> T) -> Result<T, Option<CloseCode>> {
-        let deadline = self.signed.shared.limits.write_deadline;
-        tokio::time::timeout(deadline, write(self)).await.map_err(|_| Some(CloseCode::Slow))
+    /// Until the socket has taken what is queued. A deadline is set up only where it does not take that at once.
+    async fn written(&mut self) -> Result<(), Option<CloseCode>> {
+        match tokio::time::timeout(self.signed.shared.limits.write_deadline, self.outbox.written()).await {
+            Ok(written) => written.map_err(|_| None),
+            Err(_) => Err(Some(CloseCode::Slow)),
+        }
     }
 
     fn poll_hear(&mut self, context: &mut task::Context<'_>) -> Poll<Event> {
@@ -322,7 +312,6 @@ impl Connection {
     /// What came: a request, or nothing to be answered, or the end.
     fn hear(&mut self, message: Option<Result<Message, tungstenite::Error>>) -> Result<Option<ClientFrame>, Option<CloseCode>> {
         self.is_heard = true;
-        self.writer.library_may_write();
         match message {
             Some(Ok(Message::Text(text))) => {
                 self.unfinished.message();

@@ -44,7 +44,7 @@ pub fn route(sockets: Sockets) -> MethodRouter<AppState> {
                 Ok((caller, place)) => {
                     tokio::spawn(async move {
                         match upgraded.await {
-                            Ok(socket) => sockets.serve(socket, caller, peer.received).await,
+                            Ok(socket) => sockets.serve(socket, caller, peer.wire).await,
                             Err(error) => tracing::debug!(%error, "socket.upgrade"),
                         }
                         drop(place);

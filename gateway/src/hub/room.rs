@@ -20,7 +20,11 @@ use super::{
     tallies::{Brought, Known, RoomTallies, Ticket},
     watcher::{Outcome, Shared, View},
 };
-use crate::{metrics, outbox::Outbox, reader::Reader};
+use crate::{
+    metrics,
+    outbox::{Outbox, Round},
+    reader::Reader,
+};
 
 /// Refused records of a room that are remembered.
 pub(super) const VOIDS_MAX: usize = 1_000;
@@ -193,7 +197,7 @@ impl Room {
         }
         watcher.tallies = known;
         reply(&watcher.outbox);
-        metrics::frames_delivered(self.emit(watcher, &mut out, state.tallies.flushed()));
+        metrics::frames_delivered(self.emit(watcher, &mut out, state.tallies.flushed(), &mut Round::default()));
         if let Some(voided) = voided.filter(|_| watcher.view.is_live()) {
             watcher.outbox.send(&voided);
         }
@@ -209,14 +213,14 @@ impl Room {
         let voided = state.voids_in(self.id, shared.segment.prev, shared.segment.end);
         let flushed = state.tallies.flushed();
         let (mut held, mut delivered) = (false, 0);
-        let mut out = Outcome::default();
+        let (mut out, mut round) = (Outcome::default(), Round::default());
         for watcher in state.watchers.values_mut() {
             watcher.view.apply(shared, &mut out);
             if std::mem::take(&mut out.held) {
                 metrics::gap_seen();
                 held = true;
             }
-            delivered += self.emit(watcher, &mut out, flushed);
+            delivered += self.emit(watcher, &mut out, flushed, &mut round);
             void(watcher, voided.as_ref());
         }
         metrics::frames_delivered(delivered);
@@ -338,10 +342,10 @@ impl Room {
     }
 
     /// Queues what the view gave; how many frames.
-    fn emit(&self, watcher: &mut Watcher, out: &mut Outcome, flushed: Cursor) -> usize {
+    fn emit(&self, watcher: &mut Watcher, out: &mut Outcome, flushed: Cursor, round: &mut Round) -> usize {
         let count = out.frames.len();
         for frame in out.frames.drain(..) {
-            watcher.outbox.push(frame);
+            round.push(&watcher.outbox, frame);
         }
         if std::mem::take(&mut out.departed) {
             watcher.tallies.stop(flushed);

@@ -8,7 +8,7 @@ use std::{
 use futures::FutureExt;
 use tokio::time::{Sleep, sleep};
 
-use crate::peer::Received;
+use crate::wire::Wire;
 use parley_proto::limits::MESSAGE_DEADLINE;
 
 /// A control frame's header and mask.
@@ -17,7 +17,7 @@ const CONTROL_OVERHEAD: u64 = 6;
 /// What has come beyond the last whole message, and how long that may stay so.
 #[derive(Debug)]
 pub(super) struct Unfinished {
-    received: Received,
+    wire: Wire,
     /// Bytes that belong to whole messages.
     whole: u64,
     /// Begun when something unfinished was first seen: most messages come whole.
@@ -25,24 +25,24 @@ pub(super) struct Unfinished {
 }
 
 impl Unfinished {
-    pub(super) fn new(received: Received) -> Self {
-        Self { whole: received.bytes(), received, deadline: None }
+    pub(super) fn new(wire: Wire) -> Self {
+        Self { whole: wire.received(), wire, deadline: None }
     }
 
     /// A whole message was read. What came with it in one piece counts as whole until more comes.
     pub(super) fn message(&mut self) {
-        self.whole = self.received.bytes();
+        self.whole = self.wire.received();
         self.deadline = None;
     }
 
     /// A ping or pong was read: one may stand in the middle of a message.
     pub(super) fn control(&mut self, payload: usize) {
-        self.whole = (self.whole + CONTROL_OVERHEAD + payload as u64).min(self.received.bytes());
+        self.whole = (self.whole + CONTROL_OVERHEAD + payload as u64).min(self.wire.received());
     }
 
     /// Ready once a message has been unfinished for too long. Asked whenever there is nothing more to read.
     pub(super) fn poll_overdue(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        if self.received.bytes() == self.whole {
+        if self.wire.received() == self.whole {
             self.deadline = None;
             return Poll::Pending;
         }

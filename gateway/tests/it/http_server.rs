@@ -14,7 +14,7 @@ use parley_gateway::{
     ends::Ends,
     http::{AppParts, AppState, router},
     limits::Limits,
-    peer::{Peer, Watching},
+    peer::{Peer, Wired},
     presence::Presence,
     profiles::Profiles,
     reader::Reader,
@@ -81,7 +81,7 @@ impl Server {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let app = router(state, setup.socket).into_make_service_with_connect_info::<Peer>();
-        let task = tokio::spawn(async move { axum::serve(Watching(listener), app).await.unwrap() });
+        let task = tokio::spawn(async move { axum::serve(Wired(listener), app).await.unwrap() });
         Self { base, store, bus, task, _folder: folder }
     }
 

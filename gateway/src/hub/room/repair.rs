@@ -8,6 +8,7 @@ use super::{Room, State, void};
 use crate::{
     hub::watcher::{Outcome, Shared},
     metrics,
+    outbox::Round,
     reader::{ReadError, Reader},
 };
 
@@ -38,11 +39,11 @@ impl Room {
                     let mut state = self.state();
                     // What waited behind the repair comes with it.
                     let voided = state.voids_in(self.id, shared.segment.prev, Cursor::LIMIT);
-                    let flushed = state.tallies.flushed();
+                    let (flushed, mut round) = (state.tallies.flushed(), Round::default());
                     for watcher in state.watchers.values_mut() {
                         let mut out = Outcome::default();
                         watcher.view.repair(&shared, &mut out);
-                        metrics::frames_delivered(self.emit(watcher, &mut out, flushed));
+                        metrics::frames_delivered(self.emit(watcher, &mut out, flushed, &mut round));
                         void(watcher, voided.as_ref());
                     }
                 }

@@ -16,7 +16,7 @@ use crate::{
         tallies::{Flush, Known, Ticket, frames, seen_by},
     },
     metrics,
-    outbox::Outbox,
+    outbox::{Outbox, Round},
 };
 
 /// Between attempts to read what a client has not been told.
@@ -42,11 +42,11 @@ impl Room {
     fn flush(&self, state: &mut State) {
         let Some(due) = state.tallies.take(Instant::now()) else { return };
         let shared = due.frames(self.id);
-        let mut sent = 0;
+        let (mut sent, mut round) = (0, Round::default());
         for watcher in state.watchers.values().filter(|watcher| watcher.view.is_live()) {
             let own = due.own_frames(self.id, watcher.view.user());
             for frame in own.as_ref().unwrap_or(&shared) {
-                watcher.outbox.push(frame.clone());
+                round.push(&watcher.outbox, frame.clone());
                 sent += 1;
             }
         }
@@ -107,8 +107,6 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
     use parley_engines::{
         bus::embedded::EmbeddedBus,
         log::embedded::{EmbeddedLog, EmbeddedLogConfig},
@@ -125,7 +123,7 @@ mod tests {
             tallies::{Brought, ReadTallies},
             watcher::tests::with_departure,
         },
-        outbox::{Outbox, OutboxLimits, Outgoing},
+        outbox::{Outbox, OutboxLimits},
         reader::Reader,
     };
 
@@ -170,10 +168,8 @@ mod tests {
             self.room.outstanding(SOCKET, TICKET).map(|(floor, _)| floor.0)
         }
 
-        async fn sent(&self) -> usize {
-            let mut frames = VecDeque::new();
-            assert_eq!(self.outbox.take(&mut frames).await, Outgoing::Frames);
-            frames.len()
+        fn sent(&self) -> usize {
+            self.outbox.take().len()
         }
     }
 
@@ -215,7 +211,7 @@ mod tests {
         assert_eq!(world.outstanding(), Some(7), "what was read from another floor says nothing");
         world.room.tallies_read(SOCKET, TICKET, Cursor(7), Cursor(12), &rest);
         assert_eq!((world.outstanding(), world.as_of(14)), (None, 14));
-        assert_eq!(world.sent().await, 4, "the reply, a flush, two pieces");
+        assert_eq!(world.sent(), 4, "the reply, a flush, two pieces");
         // What waits for a flush is not known yet.
         world.changed(14, 16, 3);
         assert_eq!(world.as_of(16), 14);
@@ -232,7 +228,7 @@ mod tests {
             if after {
                 world.room.voided(vec![Position(7)]);
             }
-            assert_eq!(world.sent().await, 2, "the reply, and what is void");
+            assert_eq!(world.sent(), 2, "the reply, and what is void");
         }
     }
 
@@ -262,7 +258,7 @@ mod tests {
         let read = ChangedTallies { items: vec![changed(2)], complete_to: Cursor(12) };
         world.room.tallies_read(SOCKET, back, Cursor(9), Cursor(12), &read);
         assert_eq!(world.room.outstanding(SOCKET, back).map(|(floor, _)| floor), None);
-        assert_eq!(world.sent().await, 4, "the reply, a flush, the lines, what changed meanwhile");
+        assert_eq!(world.sent(), 4, "the reply, a flush, the lines, what changed meanwhile");
     }
 
     #[tokio::test]
@@ -275,6 +271,6 @@ mod tests {
         assert!(world.room.receives(SOCKET), "they may have come back");
         world.room.expel(SOCKET);
         assert!(!world.room.receives(SOCKET));
-        assert_eq!(world.sent().await, 3, "the reply, the lines, and the word that it is over");
+        assert_eq!(world.sent(), 3, "the reply, the lines, and the word that it is over");
     }
 }
