@@ -68,7 +68,7 @@ impl Wire {
         WeakWire(Some(Arc::downgrade(&self.0)))
     }
 
-    /// How many bytes have come so far.
+    /// How many bytes have come so far: tells a socket in the middle of a message from one that is silent. What reads messages hands on whole ones only.
     pub(crate) fn received(&self) -> u64 {
         self.0.received.load(Ordering::Relaxed)
     }
