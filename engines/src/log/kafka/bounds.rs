@@ -7,8 +7,11 @@ use std::{
 };
 
 use parley_proto::{Cursor, PartitionId};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use tokio::sync::oneshot;
+use rdkafka::{
+    consumer::{BaseConsumer, Consumer},
+    error::RDKafkaErrorCode,
+};
+use tokio::{sync::oneshot, time::Instant};
 
 use super::context::Logging;
 use crate::log::LogError;
@@ -85,7 +88,17 @@ fn serve(client: &BaseConsumer<Logging>, topic: &str, partition: PartitionId, de
 fn request(client: &BaseConsumer<Logging>, topic: &str, partition: PartitionId, deadline: Duration) -> Answer {
     // Takes what the client wanted to say meanwhile out of its queue.
     while client.poll(Duration::ZERO).is_some() {}
-    let (first, end) = client.fetch_watermarks(topic, partition.0.into(), deadline).map_err(|error| LogError::Unavailable(error.to_string()))?;
+    let until = Instant::now() + deadline;
+    let ask = |time: Duration| client.fetch_watermarks(topic, partition.0.into(), time);
+    let answer = ask(deadline).or_else(|error| {
+        if error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownPartition) {
+            return Err(error);
+        }
+        // The partition had no leader when the brokers were last asked who leads it. The library takes that for permanent, until it asks again by itself after minutes.
+        client.fetch_metadata(Some(topic), until.saturating_duration_since(Instant::now()))?;
+        ask(until.saturating_duration_since(Instant::now()))
+    });
+    let (first, end) = answer.map_err(|error| LogError::Unavailable(error.to_string()))?;
     match (u64::try_from(first), u64::try_from(end)) {
         (Ok(first), Ok(end)) => Ok(Bounds { first: Cursor(first), end: Cursor(end) }),
         _ => Err(LogError::Unavailable(format!("the brokers say that partition {partition} is [{first}, {end})"))),

@@ -125,6 +125,8 @@ impl KafkaConfig {
             .set("reconnect.backoff.max.ms", "500")
             .set("retry.backoff.ms", "50")
             .set("retry.backoff.max.ms", "500")
+            // What the brokers said of leaders at a bad moment is not believed for longer, and partitions that were added are noticed within this time.
+            .set("topic.metadata.refresh.interval.ms", "3000")
             .set("allow.auto.create.topics", "false")
             .set("log.connection.close", "false");
         match &self.security {
@@ -167,8 +169,6 @@ impl KafkaConfig {
             // The least that brokers allow by default: for so long the partitions of a persister that was killed have nobody.
             .set("session.timeout.ms", "6000")
             .set("heartbeat.interval.ms", "1500")
-            // Partitions that were added are noticed within this time.
-            .set("topic.metadata.refresh.interval.ms", "3000")
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "latest");

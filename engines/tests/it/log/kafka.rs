@@ -1,6 +1,7 @@
 //! The log on Kafka: the contract, and what becomes of it when the broker dies, hangs, refuses or has lost records.
 
 mod large;
+mod leaderless;
 
 use std::{collections::BTreeSet, ops::Deref, time::Duration};
 
