@@ -22,7 +22,6 @@ use parley_engines::{
     },
 };
 use parley_proto::{Cursor, PartitionId, RoomId, item::Item};
-use sqlx::{Connection, SqliteConnection};
 use tokio::time::Instant;
 
 use crate::support;
@@ -153,7 +152,7 @@ async fn a_seeding_that_is_killed_half_way_and_repeated_adds_up() {
     for enough in [1_000, 4_000] {
         let mut seeding = seeding(folder.path(), MESSAGES).stdout(Stdio::null()).spawn().unwrap();
         let deadline = Instant::now() + Duration::from_secs(60);
-        while committed(folder.path()).await < enough {
+        while support::count(&folder.path().join("log.db"), "select count(*) from records").await < enough {
             assert!(seeding.try_wait().unwrap().is_none() && Instant::now() < deadline, "it ended before that much was committed");
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -169,12 +168,4 @@ async fn a_seeding_that_is_killed_half_way_and_repeated_adds_up() {
     let expected = file_messages(MESSAGES);
     assert!(bodies.iter().copied().eq(expected.iter().map(|(body, _)| body.as_str())), "{} of {MESSAGES} messages", bodies.len());
     assert_eq!(records(folder.path()).await, MESSAGES as u64 + RECORDS_BESIDE_MESSAGES, "not even the log has one twice");
-}
-
-/// How many records the log of a process that is at work has, without a lock.
-async fn committed(folder: &Path) -> u64 {
-    let url = format!("sqlite:{}?mode=ro", folder.join("log.db").display());
-    let Ok(mut log) = SqliteConnection::connect(&url).await else { return 0 };
-    // The table is there a moment after the file.
-    sqlx::query_scalar("SELECT count(*) FROM records").fetch_one(&mut log).await.unwrap_or(0)
 }

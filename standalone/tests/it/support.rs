@@ -10,6 +10,7 @@ use std::{
 
 use crate::setup::PATIENT;
 use rustix::process::{Pid, Signal, kill_process};
+use sqlx::{Connection, SqliteConnection};
 use tokio::time::Instant;
 
 /// How long the process may take to start or to end.
@@ -139,4 +140,11 @@ pub(crate) fn command(folder: &Path) -> Command {
     command.env("PARLEY_DATA_DIR", folder).env("PARLEY_LISTEN", "127.0.0.1:0").env("PARLEY_ADMIN_LISTEN", "127.0.0.1:0").stderr(Stdio::null());
     command.envs(PATIENT);
     command
+}
+
+/// One number out of a database that a process is at work on; 0 while it, or the table, is not there.
+pub(crate) async fn count(database: &Path, select: &'static str) -> u64 {
+    let Ok(mut connection) = SqliteConnection::connect(&format!("sqlite:{}?mode=ro", database.display())).await else { return 0 };
+    let count: Result<i64, _> = sqlx::query_scalar(select).fetch_one(&mut connection).await;
+    count.unwrap_or_default().cast_unsigned()
 }

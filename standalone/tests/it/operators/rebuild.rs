@@ -12,7 +12,6 @@ use parley_proto::{
     event::{EventName, RoomRow, SystemEvent},
 };
 use serde_json::json;
-use sqlx::{Connection, SqliteConnection};
 use uuid::Uuid;
 
 use super::{NO_MAGIC, append, assert_conserved, database, done, execute, outbox_empty, records, run, store_in, tables};
@@ -23,6 +22,9 @@ use crate::{
 
 /// Everything that the log feeds.
 const FED: [&str; 9] = ["rooms", "members", "room_positions", "messages", "votes", "tallies", "reactions", "read_marks", "partitions"];
+
+/// How many records a store has.
+const STORED: &str = "select coalesce(sum(next), 0) from partitions";
 
 /// A folder in which everything has happened that can, and nobody is left.
 struct LivedIn {
@@ -208,13 +210,13 @@ async fn a_rebuild_that_is_killed_half_way_goes_on_where_it_was() {
     let into = format!("sqlite:{}", new.display());
     let mut command = support::command(folder.path());
     let mut rebuild = command.args(["rebuild", "--into", &into]).env("PARLEY_LOG", "off").spawn().unwrap();
-    while stored(&new).await < 2_000 {
+    while support::count(&new, STORED).await < 2_000 {
         assert!(rebuild.try_wait().unwrap().is_none(), "it ended before it was half way");
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }
     rebuild.kill().unwrap();
     rebuild.wait().unwrap();
-    let there = stored(&new).await;
+    let there = support::count(&new, STORED).await;
     let printed = done(folder.path(), &["rebuild", "--into", &into]);
     let repeated: u64 = printed.split(' ').next().unwrap().parse().unwrap();
     assert_eq!(repeated + there, records(folder.path()).await, "{printed}");
@@ -249,14 +251,4 @@ async fn an_older_snapshot_of_the_store_catches_up() {
     parley.end();
     assert_eq!(tables(&lived.store(), &fed).await, newest);
     assert_conserved(lived.path(), &lived.store()).await;
-}
-
-/// How many records the store has by now.
-async fn stored(store: &Path) -> u64 {
-    if !store.exists() {
-        return 0;
-    }
-    let Ok(mut connection) = SqliteConnection::connect(&format!("sqlite:{}?mode=ro", store.display())).await else { return 0 };
-    let stored: Result<i64, _> = sqlx::query_scalar("select coalesce(sum(next), 0) from partitions").fetch_one(&mut connection).await;
-    stored.unwrap_or_default().cast_unsigned()
 }
