@@ -1,12 +1,12 @@
 //! The log in one SQLite file, `log.db`: group commit with `synchronous=FULL`, so what was reported [`Appended::At`](super::Appended::At) survives a kill and a power cut.
 //!
-//! One writer task owns one connection; readers have a small pool; followers wait for the committed end to move, nobody polls. Records are never
-//! deleted here, so every partition begins at 0. The folder is locked: one process has it.
+//! One writer task owns one connection; readers have a small pool; followers wait for the committed end to move, nobody polls, and read the newest records from
+//! memory. Records are never deleted here, so every partition begins at 0. The folder is locked: one process has it.
 
 use std::{
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -23,11 +23,12 @@ use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::{queue::Queue, writer::Writer};
+use self::{queue::Queue, recent::Recent, writer::Writer};
 use super::{EnqueueError, LogError, LogFollower, LogReader, LogRecord, LogWriter, ReadMax, Receipt, Share};
 use crate::folder_lock::{FolderLock, FolderLockError};
 
 mod queue;
+mod recent;
 mod writer;
 
 /// The layout of `log.db`; a file with a higher number is not touched.
@@ -54,12 +55,14 @@ pub struct EmbeddedLogConfig {
     pub commit_records_max: usize,
     /// Bytes in one commit.
     pub commit_bytes_max: usize,
+    /// Newest records that are kept in memory, in bytes, of all partitions together.
+    pub recent_bytes_max: usize,
     /// Reads at the same time.
     pub readers: u32,
 }
 
 impl EmbeddedLogConfig {
-    /// The default bounds: queue 64 MiB and 1 s; commits of 4 096 records or 4 MiB; 4 readers.
+    /// The default bounds: queue 64 MiB and 1 s; commits of 4 096 records or 4 MiB; 8 MiB in memory; 4 readers.
     pub fn new(folder: impl Into<PathBuf>, partitions: u16) -> Self {
         Self {
             folder: folder.into(),
@@ -68,6 +71,7 @@ impl EmbeddedLogConfig {
             queue_age_max: Duration::from_secs(1),
             commit_records_max: 4_096,
             commit_bytes_max: 4 * 1024 * 1024,
+            recent_bytes_max: 8 * 1024 * 1024,
             readers: 4,
         }
     }
@@ -100,6 +104,8 @@ struct Shared {
     queue: Queue,
     /// Per partition the committed end.
     ends: Vec<watch::Sender<Cursor>>,
+    /// Per partition what was committed last.
+    recent: Vec<Mutex<Recent>>,
     readers: SqlitePool,
     /// Cancelled once nothing of this log touches the folder any more.
     closed: CancellationToken,
@@ -112,14 +118,18 @@ impl EmbeddedLog {
         let options = writer_options(&config.folder);
         let mut connection = options.connect().await?;
         let id = prepare(&mut connection, config.partitions).await?;
-        let mut ends = Vec::with_capacity(config.partitions.into());
+        let (mut ends, mut recent) = (Vec::new(), Vec::new());
         for partition in (0..config.partitions).map(PartitionId) {
-            ends.push(watch::Sender::new(writer::end_in_file(&mut connection, partition).await?));
+            let end = writer::end_in_file(&mut connection, partition).await?;
+            ends.push(watch::Sender::new(end));
+            recent.push(Mutex::new(Recent::new(end, config.recent_bytes_max / usize::from(config.partitions))));
         }
+        let readers = SqlitePoolOptions::new().max_connections(config.readers.max(1)).idle_timeout(None).max_lifetime(None).test_before_acquire(false);
         let shared = Arc::new(Shared {
             queue: Queue::new(config.queue_bytes_max, config.queue_age_max),
             ends,
-            readers: SqlitePoolOptions::new().max_connections(config.readers.max(1)).connect_lazy_with(reader_options(&config.folder)),
+            recent,
+            readers: readers.connect_lazy_with(reader_options(&config.folder)),
             closed: CancellationToken::new(),
         });
         let writer = Writer { shared: Arc::clone(&shared), options, records_max: config.commit_records_max, bytes_max: config.commit_bytes_max, lock };
@@ -199,7 +209,7 @@ impl LogFollower for EmbeddedFollower {
             }
             tokio::select! {
                 _ = end.changed() => {}
-                () = self.shared.closed.cancelled() => return Err(LogError::Unavailable("the log is closed".to_owned())),
+                () = self.shared.closed.cancelled() => return Err(closed()),
             }
         }
     }
@@ -216,8 +226,15 @@ impl Shared {
 
     async fn read(&self, partition: PartitionId, from: Cursor, max: ReadMax) -> Result<Vec<LogRecord>, LogError> {
         let end = self.end(partition)?;
+        if self.closed.is_cancelled() {
+            return Err(closed());
+        }
         if from == end {
             return Ok(Vec::new());
+        }
+        let recent = self.recent[usize::from(partition.0)].lock().unwrap_or_else(PoisonError::into_inner).read(from, end, max);
+        if !recent.is_empty() {
+            return Ok(recent);
         }
         let records = if from < end { self.rows(partition, from, end, max).await.map_err(unavailable)? } else { Vec::new() };
         if records.is_empty() {
@@ -311,6 +328,10 @@ fn key(partition: PartitionId, at: Cursor) -> i64 {
 
 fn position_of(key: i64) -> Position {
     Position((key & (OFFSETS - 1)).unsigned_abs())
+}
+
+fn closed() -> LogError {
+    LogError::Unavailable("the log is closed".to_owned())
 }
 
 fn unavailable(error: sqlx::Error) -> LogError {

@@ -2,7 +2,10 @@
 //!
 //! A failed commit's senders get `unknown`; the writer then opens a new connection and asks the file where each partition ends.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use parley_proto::{Cursor, PartitionId, Position};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, SqliteConnection, sqlite::SqliteConnectOptions};
@@ -14,8 +17,10 @@ use crate::{
     log::{Appended, metrics},
 };
 
-/// Rows per INSERT: a commit is cut into the largest of these that fit, so that five prepared statements serve every size.
-const ROWS_PER_INSERT: [usize; 5] = [256, 64, 16, 4, 1];
+/// So many records are one statement, which is a transaction by itself: one answer of the database's thread is waited for instead of three.
+const ALONE_MAX: usize = 16;
+/// Rows per INSERT of more: the largest of these that fit, and then what is left, so that few prepared statements serve every size.
+const ROWS_PER_INSERT: [usize; 3] = [256, 64, ALONE_MAX];
 
 const RECONNECT_AFTER: Duration = Duration::from_millis(100);
 const RECONNECT_AFTER_MAX: Duration = Duration::from_secs(1);
@@ -44,6 +49,7 @@ impl Writer {
             match self.commit(open, &batch).await {
                 Ok(positions) => {
                     metrics::committed(batch.len(), began.elapsed());
+                    self.keep(&batch, &positions);
                     self.answer(batch, &positions);
                     self.shared.queue.settled();
                 }
@@ -71,19 +77,28 @@ impl Writer {
                 position
             })
             .collect();
+        if batch.len() <= ALONE_MAX {
+            insert(batch, &positions, connection).await?;
+            return Ok(positions);
+        }
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         let mut written = 0;
         while written < batch.len() {
-            let rows = ROWS_PER_INSERT.into_iter().find(|rows| *rows <= batch.len() - written).unwrap_or(1);
-            let mut insert = sqlx::query(AssertSqlSafe(insert_sql(rows)));
-            for (pending, position) in batch[written..written + rows].iter().zip(&positions[written..]) {
-                insert = insert.bind(key(pending.partition, position.at())).bind(&pending.bytes[..]);
-            }
-            insert.execute(&mut *transaction).await?;
+            let left = batch.len() - written;
+            let rows = ROWS_PER_INSERT.into_iter().find(|rows| *rows <= left).unwrap_or(left);
+            insert(&batch[written..][..rows], &positions[written..], &mut transaction).await?;
             written += rows;
         }
         transaction.commit().await?;
         Ok(positions)
+    }
+
+    /// Before the ends move: who follows finds it in memory.
+    fn keep(&self, batch: &[Pending], positions: &[Position]) {
+        for (pending, position) in batch.iter().zip(positions) {
+            let mut recent = self.shared.recent[usize::from(pending.partition.0)].lock().unwrap_or_else(PoisonError::into_inner);
+            recent.push(*position, pending.bytes.clone());
+        }
     }
 
     /// Moves the ends first, so that whoever hears of a position also finds it below the end.
@@ -159,6 +174,13 @@ pub(super) async fn end_in_file(connection: &mut SqliteConnection, partition: Pa
     Ok(last.map_or(Cursor::ZERO, |last| super::position_of(last).next()))
 }
 
-fn insert_sql(rows: usize) -> String {
-    format!("INSERT INTO records (key, bytes) VALUES {}", vec!["(?, ?)"; rows].join(", "))
+/// Each record at its position, in one statement.
+async fn insert(records: &[Pending], positions: &[Position], connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let rows = vec!["(?, ?)"; records.len()].join(", ");
+    let mut insert = sqlx::query(AssertSqlSafe(format!("INSERT INTO records (key, bytes) VALUES {rows}")));
+    for (pending, position) in records.iter().zip(positions) {
+        insert = insert.bind(key(pending.partition, position.at())).bind(&pending.bytes[..]);
+    }
+    insert.execute(connection).await?;
+    Ok(())
 }

@@ -38,6 +38,22 @@ async fn open_contract() -> Opened {
 
 log_contract!(open_contract);
 
+/// The same where nothing is kept in memory.
+mod from_the_file {
+    use super::{log_contract, open_from_the_file};
+
+    log_contract!(open_from_the_file);
+}
+
+async fn open_from_the_file() -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    Opened { log: open_keeping(folder.path(), 2, 0).await, _folder: folder }
+}
+
+async fn open_keeping(folder: &Path, partitions: u16, recent_bytes_max: usize) -> EmbeddedLog {
+    EmbeddedLog::open(EmbeddedLogConfig { recent_bytes_max, ..EmbeddedLogConfig::new(folder, partitions) }).await.unwrap()
+}
+
 async fn open(folder: &Path, partitions: u16) -> EmbeddedLog {
     EmbeddedLog::open(EmbeddedLogConfig::new(folder, partitions)).await.unwrap()
 }
@@ -180,7 +196,7 @@ async fn a_record_that_got_into_the_file_although_the_answer_was_lost_is_found()
 #[tokio::test]
 async fn records_below_the_first_one_are_out_of_range_instead_of_skipped() {
     let folder = tempfile::tempdir().unwrap();
-    let log = open(folder.path(), 2).await;
+    let log = open_keeping(folder.path(), 2, 0).await;
     for partition in [0, 0, 0, 1] {
         enqueue(&log, PartitionId(partition), "a").unwrap().await;
     }
@@ -188,6 +204,21 @@ async fn records_below_the_first_one_are_out_of_range_instead_of_skipped() {
     sqlx::query("DELETE FROM records WHERE key < 2").execute(&mut other).await.unwrap();
     let told = log.read(P0, Cursor(1), ReadMax::default()).await;
     assert_eq!(told, Err(LogError::OutOfRange { asked: Cursor(1), first: Cursor(2), end: Cursor(3) }));
+}
+
+#[tokio::test]
+async fn what_was_just_committed_is_read_from_memory_and_what_came_before_from_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = open_keeping(folder.path(), 1, 1_000).await;
+    for number in 0..100 {
+        enqueue(&log, P0, &number.to_string()).unwrap().await;
+    }
+    let from = async |first| log.read(P0, Cursor(first), ReadMax::default()).await.unwrap().iter().map(|record| record.position.0).collect::<Vec<_>>();
+    assert_eq!(from(0).await, Vec::from_iter(0..100));
+    let mut other = SqliteConnectOptions::new().filename(folder.path().join("log.db")).connect().await.unwrap();
+    sqlx::query("DELETE FROM records WHERE key >= 95").execute(&mut other).await.unwrap();
+    assert_eq!(from(0).await, Vec::from_iter(0..95));
+    assert_eq!(from(95).await, Vec::from_iter(95..100));
 }
 
 #[tokio::test]
