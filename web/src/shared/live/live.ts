@@ -231,7 +231,10 @@ export async function createLive(me: User, events: LiveEvents) {
       reads.listed(rooms)
     },
     /** What was told when one left this room counts no more. */
-    joined: (room: string) => timelines.setGone(room, false),
+    joined(room: ListedRoom) {
+      timelines.setGone(room.id, false)
+      reads.joined(room)
+    },
     /** Starts receiving this room; it stays warm after another one was opened. */
     open: (room: string) => subscriptions.want(room),
     /** The room that is on the screen, if any. */

@@ -124,6 +124,16 @@ test('the server can not have heard yet what was just said, and is heard again w
   expect(unread('a')).toBe(4)
 })
 
+test('who joins again has nothing unread, whatever a list says that comes before the mark', () => {
+  reads.forget('b')
+  reads.joined({ id: 'b', last_seq: 9, read_seq: 9 })
+  reads.listed([{ id: 'b', last_seq: 9, read_seq: 3 }])
+  expect(unread('b')).toBe(0)
+  vi.advanceTimersByTime(6_000)
+  reads.listed([{ id: 'b', last_seq: 9, read_seq: 3 }])
+  expect(unread('b')).toBe(6)
+})
+
 test('what may have been lost with the connection is said again', () => {
   reads.view('a')
   reads.saw('a', 5, 10)

@@ -165,6 +165,12 @@ export function createReads({ send, isVisible, now }: Deps) {
       // A window that is left may not come back.
       if (!isVisible()) [...timers.keys()].forEach(sayNow)
     },
+    /** Who joins has nothing unread. A list may come before the mark that says so. */
+    joined({ id, last_seq, read_seq }: ListedRoom): void {
+      const seq = read_seq ?? last_seq
+      said.set(id, { seq, back: false, at: now() })
+      set(id, { read: seq, last: Math.max(last_seq, get(id)?.last ?? 0) })
+    },
     /** Messages `from` to `to` are on the screen. Read is what was seen without leaving anything out. */
     saw(room: string, from: number, to: number): void {
       const held = get(room)

@@ -10,7 +10,7 @@ export function useJoinRoom() {
   return useMutation<Room, Error, string>({
     mutationFn: (id) => request(`/rooms/${encodeURIComponent(id)}/join`, room, { method: 'POST' }),
     onSuccess: (joined) => {
-      live.joined(joined.id)
+      live.joined(joined)
       client.setQueryData(roomKeys.one(joined.id), joined)
       void client.invalidateQueries({ queryKey: roomKeys.mine })
       void client.invalidateQueries({ queryKey: ['rooms', 'directory'] })
