@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/ubuntu-irc.jsonl.gz");
+pub(crate) const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../data/ubuntu-irc.jsonl.gz");
 
 /// The first `count` of them.
 pub(crate) fn read(count: usize) -> anyhow::Result<Vec<String>> {

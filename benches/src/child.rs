@@ -43,13 +43,9 @@ impl Child {
 
     /// The product with everything in one process, on the data in `folder`.
     pub(crate) fn parley(folder: &Path, env: &[(&str, String)], under: &Under) -> anyhow::Result<Self> {
-        let mut command = Command::new("taskset");
-        command.args(["-c", cpu::SERVERS]).args(&under.0).arg(parley()?).arg("serve");
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PARLEY_")) {
-            command.env_remove(name);
-        }
-        command.stderr(File::create(folder.join("parley.log"))?);
-        command.env("PARLEY_DATA_DIR", folder).env("PARLEY_LISTEN", "127.0.0.1:0").env("PARLEY_ADMIN_LISTEN", "127.0.0.1:0");
+        let mut command = command(folder, under)?;
+        command.arg("serve").stderr(File::create(folder.join("parley.log"))?);
+        command.env("PARLEY_LISTEN", "127.0.0.1:0").env("PARLEY_ADMIN_LISTEN", "127.0.0.1:0");
         Self::start(command.envs(env.iter().map(|(name, value)| (name, value))), "listening on http://")
     }
 
@@ -108,6 +104,16 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// The product's binary on the data in `folder`, on the servers' processor, with nothing of this process' own settings.
+pub(crate) fn command(folder: &Path, under: &Under) -> anyhow::Result<Command> {
+    let mut command = Command::new("taskset");
+    command.args(["-c", cpu::SERVERS]).args(&under.0).arg(parley()?).env("PARLEY_DATA_DIR", folder);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PARLEY_") && name != "PARLEY_DATA_DIR") {
+        command.env_remove(name);
+    }
+    Ok(command)
 }
 
 /// The product's binary that was built beside this one.

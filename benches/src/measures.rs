@@ -17,6 +17,7 @@ mod producer;
 mod publish;
 mod reach;
 mod rooms;
+mod sign_in;
 mod votes;
 
 /// A measure: its name for `ONLY=`, its title, and how it is run.
@@ -72,5 +73,6 @@ pub(crate) const ALL: &[Measure] = &[
     Measure { name: "growth-members", title: "From 10 members to 9 500: CPU per delivery", run: growth::members::run },
     Measure { name: "growth-history", title: "From 10 000 stored rows upwards: adding rows, and reading pages", run: growth::history::run },
     Measure { name: "growth-backlog", title: "From no backlog to 1 000 000 records: send to ack while it is drained", run: growth::backlog::run },
+    Measure { name: "sign-in", title: "Refused sign-ins: whether their time tells if there is such a person", run: sign_in::run },
     Measure { name: "idle", title: "Sockets that do nothing: 9 000 in two rooms", run: idle::run },
 ];
