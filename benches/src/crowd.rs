@@ -202,6 +202,16 @@ impl Crowd {
         }
     }
 
+    /// Reads all that is there, pings not least: who does not answer them is closed.
+    pub(crate) fn catch_up(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.turn(Duration::ZERO)?;
+            if self.events.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Waits for events for at most `wait` and reads what is there.
     pub(crate) fn turn(&mut self, wait: Duration) -> anyhow::Result<()> {
         match self.poll.poll(&mut self.events, Some(wait)) {

@@ -46,11 +46,15 @@ pub(in crate::measures) fn run(context: &Context) -> anyhow::Result<Measured> {
     let _apart = cpu::Apart::new()?;
     let mut rows = Rows::default();
     // Nobody sits on a socket that is not listened to while others are made, and the largest room is entered first.
-    let mut rooms = Vec::new();
+    let mut prepared = Vec::new();
     for shape in context.scale.of(FULL, SMALL) {
-        rooms.push(Prepared::make(context, shape)?);
+        prepared.push(Prepared::make(context, shape)?);
     }
-    let mut rooms = rooms.into_iter().rev().map(Prepared::open).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut rooms: Vec<Room> = Vec::new();
+    for next in prepared.into_iter().rev() {
+        rooms.push(next.open()?);
+        rooms.iter_mut().try_for_each(|room| room.talk.crowd.catch_up())?;
+    }
     rooms.reverse();
     for _ in 0..rounds {
         round(&mut rooms, time, &mut rows)?;
@@ -77,7 +81,7 @@ fn round(rooms: &mut [Room], time: Duration, rows: &mut Rows) -> anyhow::Result<
             Ok(round) => micros.push(round.all_micros()),
             Err(why) => rows.void(format!("{members} members: {why}")),
         }
-        before.iter_mut().chain(after).try_for_each(|other| other.talk.crowd.turn(Duration::ZERO))?;
+        before.iter_mut().chain(after).try_for_each(|other| other.talk.crowd.catch_up())?;
     }
     if micros.len() == rooms.len() {
         rooms.iter_mut().zip(micros).for_each(|(room, micros)| room.micros.push(micros));
