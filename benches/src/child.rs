@@ -109,10 +109,11 @@ impl Drop for Child {
 /// The product's binary on the data in `folder`, on the servers' processor, with nothing of this process' own settings.
 pub(crate) fn command(folder: &Path, under: &Under) -> anyhow::Result<Command> {
     let mut command = Command::new("taskset");
-    command.args(["-c", cpu::SERVERS]).args(&under.0).arg(parley()?).env("PARLEY_DATA_DIR", folder);
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PARLEY_") && name != "PARLEY_DATA_DIR") {
+    command.args(["-c", cpu::SERVERS]).args(&under.0).arg(parley()?);
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("PARLEY_")) {
         command.env_remove(name);
     }
+    command.env("PARLEY_DATA_DIR", folder);
     Ok(command)
 }
 

@@ -94,7 +94,7 @@ fn request(client: &BaseConsumer<Logging>, topic: &str, partition: PartitionId, 
         if error.rdkafka_error_code() != Some(RDKafkaErrorCode::UnknownPartition) {
             return Err(error);
         }
-        // The partition had no leader when the brokers were last asked who leads it. The library takes that for permanent, until it asks again by itself after minutes.
+        // The partition had no leader when the brokers were last asked who leads it. The library takes that for permanent, until it asks again by itself.
         client.fetch_metadata(Some(topic), until.saturating_duration_since(Instant::now()))?;
         ask(until.saturating_duration_since(Instant::now()))
     });
