@@ -21,8 +21,8 @@ pub(crate) const SETTLE: Duration = Duration::from_secs(1);
 const LATE: Duration = Duration::from_secs(5);
 /// How long something is warmed.
 const WARM: Duration = Duration::from_secs(2);
-/// Messages between two looks at the others' sockets: they only have to answer pings.
-const OTHERS_EVERY: u64 = 32;
+/// Between two looks at the sockets of those who wait: they only have to answer pings, within a few seconds.
+const WAITING_EVERY: Duration = Duration::from_millis(500);
 
 /// What a member of a room says: told its number, and the number of the room.
 type Say = Box<dyn Fn(u64, usize) -> anyhow::Result<String>>;
@@ -66,9 +66,9 @@ impl Talk {
     }
 
     /// Some messages before anything is measured: caches, prepared statements.
-    pub(crate) fn warm(&mut self, per_second: u64, others: &mut Crowd) -> anyhow::Result<()> {
+    pub(crate) fn warm(&mut self, per_second: u64, waiting: &mut [&mut Crowd]) -> anyhow::Result<()> {
         let before = self.crowd.arrived;
-        let expected = self.speak(per_second, WARM, others)? * self.members();
+        let expected = self.speak(per_second, WARM, waiting)? * self.members();
         self.settle(before.deliveries + expected)?;
         let deliveries = self.crowd.arrived.deliveries - before.deliveries;
         ensure!(deliveries == expected, "{deliveries} deliveries instead of {expected}: {:?}", self.crowd.arrived);
@@ -87,8 +87,9 @@ impl Talk {
     }
 
     /// The rooms take turns, and in each the members do: nobody speaks more often than one person may.
-    fn speak(&mut self, per_second: u64, time: Duration, others: &mut Crowd) -> anyhow::Result<u64> {
+    fn speak(&mut self, per_second: u64, time: Duration, waiting: &mut [&mut Crowd]) -> anyhow::Result<u64> {
         let (began, count) = (Instant::now(), (time.as_secs_f64() * per_second as f64) as u64);
+        let mut looked = began;
         for number in 0..count {
             self.crowd.listen_until(began + Duration::from_secs_f64(number as f64 / per_second as f64))?;
             self.sent += 1;
@@ -96,11 +97,12 @@ impl Talk {
             let members = self.rooms[room].clone();
             let text = (self.say)(self.sent, room)?;
             self.crowd.say(members.start + turn % members.len(), &text)?;
-            if number % OTHERS_EVERY == 0 {
-                others.turn(Duration::ZERO)?;
+            if looked.elapsed() >= WAITING_EVERY {
+                looked = Instant::now();
+                waiting.iter_mut().try_for_each(|crowd| crowd.catch_up())?;
             }
         }
-        others.turn(Duration::ZERO)?;
+        waiting.iter_mut().try_for_each(|crowd| crowd.catch_up())?;
         Ok(count)
     }
 
@@ -114,10 +116,10 @@ impl Talk {
         Ok(())
     }
 
-    /// One round; or why it does not count. The others, who wait for their turn, answer pings meanwhile.
-    pub(crate) fn round(&mut self, per_second: u64, time: Duration, others: &mut Crowd) -> anyhow::Result<Result<Round, String>> {
+    /// One round; or why it does not count. Those who wait for their turn answer pings meanwhile.
+    pub(crate) fn round(&mut self, per_second: u64, time: Duration, waiting: &mut [&mut Crowd]) -> anyhow::Result<Result<Round, String>> {
         let (before, cpu, load, began) = (self.crowd.arrived, self.cpu()?, cpu::of_this()?, Instant::now());
-        let expected = self.speak(per_second, time, others)? * self.members();
+        let expected = self.speak(per_second, time, waiting)? * self.members();
         self.settle(before.deliveries + expected)?;
         let cpu: Vec<_> = self.cpu()?.into_iter().zip(cpu).map(|(after, before)| after - before).collect();
         let busy = (cpu::of_this()? - load).as_secs_f64() / began.elapsed().as_secs_f64();

@@ -44,14 +44,14 @@ pub(super) fn run(context: &Context) -> anyhow::Result<Measured> {
     let entrances = vec![Entrance { token: None, rooms: Vec::new() }; members];
     let servers = vec![its_pid, broadcaster.pid()];
     let mut limit = Talk::limit(enter(&its_nginx, &entrances)?, servers, std::iter::once(0..members).collect(), |_| "say".to_owned());
-    ours.warm(PER_SECOND, &mut limit.crowd)?;
+    ours.warm(PER_SECOND, &mut [&mut limit.crowd])?;
     limit.crowd.say(0, &format!("set:{}", ours.frame()?))?;
-    limit.warm(PER_SECOND, &mut ours.crowd)?;
+    limit.warm(PER_SECOND, &mut [&mut ours.crowd])?;
 
     let mut rows = Rows::default();
     let (mut us, mut limits) = (Vec::new(), Vec::new());
     for _ in 0..rounds {
-        match (limit.round(PER_SECOND, time, &mut ours.crowd)?, ours.round(PER_SECOND, time, &mut limit.crowd)?) {
+        match (limit.round(PER_SECOND, time, &mut [&mut ours.crowd])?, ours.round(PER_SECOND, time, &mut [&mut limit.crowd])?) {
             (Ok(limit), Ok(ours)) => {
                 limits.push(limit);
                 us.push(ours);

@@ -69,17 +69,17 @@ fn measure(context: &Context, apart: &cpu::Apart, deployment: &Deployment, shape
         members.clone().try_for_each(|member| crowd.say(member, &format!("rooms:{number}")))?;
     }
     let mut limit = Talk::limit(crowd, republisher.pids()?, rooms, |room| format!("say:{room}"));
-    ours.warm(SLOWLY, &mut limit.crowd)?;
+    ours.warm(SLOWLY, &mut [&mut limit.crowd])?;
     limit.crowd.say(0, &format!("set:{}", ours.frame()?))?;
-    limit.warm(SLOWLY, &mut ours.crowd)?;
+    limit.warm(SLOWLY, &mut [&mut ours.crowd])?;
     // At full pace for the first time, and not counted.
-    if let Err(why) = ours.round(per_second, time, &mut limit.crowd)? {
+    if let Err(why) = ours.round(per_second, time, &mut [&mut limit.crowd])? {
         println!("  before the first round: {why}");
     }
     let (mut us, mut limits) = (Vec::new(), Vec::new());
     let name = format!("rooms of {}, {per_second} messages/s", shape.members);
     for _ in 0..rounds {
-        match (limit.round(per_second, time, &mut ours.crowd)?, ours.round(per_second, time, &mut limit.crowd)?) {
+        match (limit.round(per_second, time, &mut [&mut ours.crowd])?, ours.round(per_second, time, &mut [&mut limit.crowd])?) {
             (Ok(limit), Ok(ours)) => {
                 limits.push(limit);
                 us.push(ours);

@@ -52,8 +52,8 @@ pub(in crate::measures) fn run(context: &Context) -> anyhow::Result<Measured> {
     }
     let mut rooms: Vec<Room> = Vec::new();
     for next in prepared.into_iter().rev() {
-        rooms.push(next.open()?);
-        rooms.iter_mut().try_for_each(|room| room.talk.crowd.catch_up())?;
+        let opened = next.open(&mut crowds(&mut rooms))?;
+        rooms.push(opened);
     }
     rooms.reverse();
     for _ in 0..rounds {
@@ -77,16 +77,21 @@ fn round(rooms: &mut [Room], time: Duration, rows: &mut Rows) -> anyhow::Result<
         let (before, rest) = rooms.split_at_mut(number);
         let [room, after @ ..] = rest else { break };
         let Shape { members, per_second } = room.shape;
-        match room.talk.round(per_second, time, &mut Crowd::new()?)? {
+        let mut waiting = crowds(before);
+        waiting.extend(crowds(after));
+        match room.talk.round(per_second, time, &mut waiting)? {
             Ok(round) => micros.push(round.all_micros()),
             Err(why) => rows.void(format!("{members} members: {why}")),
         }
-        before.iter_mut().chain(after).try_for_each(|other| other.talk.crowd.catch_up())?;
     }
     if micros.len() == rooms.len() {
         rooms.iter_mut().zip(micros).for_each(|(room, micros)| room.micros.push(micros));
     }
     Ok(())
+}
+
+fn crowds(rooms: &mut [Room]) -> Vec<&mut Crowd> {
+    rooms.iter_mut().map(|room| &mut room.talk.crowd).collect()
 }
 
 impl Prepared {
@@ -97,14 +102,16 @@ impl Prepared {
         Ok(Self { shape, folder, people })
     }
 
-    fn open(self) -> anyhow::Result<Room> {
+    /// Those who are in their rooms already answer pings meanwhile.
+    fn open(self, waiting: &mut [&mut Crowd]) -> anyhow::Result<Room> {
         let Self { shape, folder, people } = self;
         let server = Child::parley(&folder, &[("PARLEY_TOKEN_KEY", people.key.clone())], &Under::default())?;
         let mut crowd = Crowd::new()?;
         let entrance = |token| Entrance { token: Some(token), rooms: people.rooms.clone() };
         crowd.enter(server.addr, &people.tokens()?.into_iter().map(entrance).collect::<Vec<_>>())?;
+        waiting.iter_mut().try_for_each(|crowd| crowd.catch_up())?;
         let mut talk = Talk::ours(crowd, vec![server.pid()], vec![(people.rooms[0], 0..shape.members)])?;
-        talk.warm(shape.per_second, &mut Crowd::new()?)?;
+        talk.warm(shape.per_second, waiting)?;
         Ok(Room { shape, _server: server, talk, micros: Vec::new() })
     }
 }

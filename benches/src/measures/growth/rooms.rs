@@ -119,14 +119,14 @@ impl Hall {
         self.deployment.serve(apart)?;
         let limit = Republisher::start(context, apart, &context.folder.join(format!("growth-rooms-limit-{watched:?}")))?;
         let (mut ours, mut its) = (self.enter(watched)?, self.enter_limit(&limit, watched)?);
-        ours.warm(PER_SECOND / 5, &mut its.crowd)?;
+        ours.warm(PER_SECOND / 5, &mut [&mut its.crowd])?;
         its.crowd.say(0, &format!("set:{}", ours.frame()?))?;
-        its.warm(PER_SECOND / 5, &mut ours.crowd)?;
+        its.warm(PER_SECOND / 5, &mut [&mut ours.crowd])?;
         let our_bytes = cpu::private_memory(self.deployment.gateway_pid()?)? as f64;
         let its_bytes = cpu::private_memory(limit.server.pid())? as f64;
         let mut grown = Grown { our_bytes, its_bytes, ours: Vec::new(), limit: Vec::new() };
         for _ in 0..rounds {
-            match (its.round(PER_SECOND, time, &mut ours.crowd)?, ours.round(PER_SECOND, time, &mut its.crowd)?) {
+            match (its.round(PER_SECOND, time, &mut [&mut ours.crowd])?, ours.round(PER_SECOND, time, &mut [&mut its.crowd])?) {
                 (Ok(limit), Ok(ours)) => {
                     grown.limit.push(limit.all_micros());
                     grown.ours.push(ours.all_micros());

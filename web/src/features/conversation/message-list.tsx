@@ -16,7 +16,7 @@ import { useMessageList } from './use-message-list'
 import { useOlder } from './use-older'
 import { useRowKeys } from './use-row-keys'
 import { useShowRow } from './use-show-row'
-import { firstInView, useUnread } from './use-unread'
+import { firstInView, useLine, useUnread } from './use-unread'
 
 const NEAR_TOP_PX = 1_500
 const AWAY_PX = 240
@@ -35,17 +35,18 @@ interface Props {
 export function MessageList({ room, label, me, timeline, entries, sent, intro }: Props) {
   const live = useLive()
   const scroller = useRef<HTMLDivElement>(null)
-  const list = useMessageList(scroller, timeline, entries, me)
   const { items, hasOlder, cursor, stored } = timeline
+  const lineIndex = useLine(room, timeline)
+  const [headsOf] = useState(createGroups)
+  const heads = headsOf(items, entries, me, lineIndex)
+  const list = useMessageList(scroller, { items, entries, me, heads })
   const total = items.length + entries.length
   const offset = list.scrollOffset ?? 0
   const older = useOlder(room, hasOlder, offset < NEAR_TOP_PX)
 
   const away = list.getDistanceFromEnd() > AWAY_PX
   const missed = useMissed(timeline, me, away)
-  const { lineIndex, firstUnread, unread, above } = useUnread(room, timeline, list, scroller)
-  const [headsOf] = useState(createGroups)
-  const heads = headsOf(items, entries, me, lineIndex)
+  const { firstUnread, unread, above } = useUnread(room, timeline, list, scroller)
   const show = useShowRow(list, scroller)
   const first = useFirstUnread(room, { unread, firstUnread, hasOlder }, show)
   const onKeyDown = useRowKeys(room, list, total)

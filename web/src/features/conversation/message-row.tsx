@@ -7,7 +7,7 @@ import { UnreadIcon } from '@/shared/ui/icons'
 import { VoteActions, VoteBar } from '@/shared/votes/vote-bar'
 import { MessageText } from './message-text'
 import { RowState, StateIcon } from './row-state'
-import type { Row } from './rows'
+import { bodyOf, type Row } from './rows'
 
 export interface RowProps {
   room: string
@@ -23,7 +23,6 @@ export const MessageRow = memo(
     const id = useId()
     const person = usePerson(row.sender)
     const name = neutral(person?.display_name ?? 'Somebody')
-    const body = row.entry ? row.entry.body : typeof row.item?.body === 'string' ? row.item.body : ''
     const votable = row.item && !row.item.deleted ? row.item.id : null
     const dim = row.state === 'pending' ? 'text-soft' : ''
     const unsettled = mine && (row.state === 'pending' || row.state === 'failed')
@@ -53,7 +52,7 @@ export const MessageRow = memo(
               {row.item?.deleted ? (
                 <p className="text-soft italic">This message was deleted.</p>
               ) : (
-                <MessageText body={body} />
+                <MessageText body={bodyOf(row)} />
               )}
               {row.item?.edited && !row.item.deleted ? <span className="text-xs text-soft">(edited)</span> : null}
             </div>

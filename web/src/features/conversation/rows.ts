@@ -13,6 +13,10 @@ export interface Row {
   entry: Entry | null
 }
 
+export function bodyOf({ item, entry }: Row): string {
+  return entry?.body ?? (typeof item?.body === 'string' ? item.body : '')
+}
+
 const GROUP_MS = 5 * 60_000
 
 export function countRows(items: readonly Item[], entries: readonly Entry[]): number {

@@ -1,37 +1,51 @@
-import { useVirtualizer } from '@tanstack/react-virtual'
+import { defaultRangeExtractor, observeElementOffset, type Range, useVirtualizer } from '@tanstack/react-virtual'
 import { type RefObject, useCallback, useEffect, useLayoutEffect, useRef } from 'react'
+import { useLive } from '@/shared/live/context'
 import type { Entry } from '@/shared/outbox/machine'
-import type { Timeline } from '@/shared/timeline/timeline'
-import { countRows, rowKey } from './rows'
+import type { Item } from '@/shared/socket/protocol'
+import { rowHeight } from './row-height'
+import { countRows, rowAt, rowKey } from './rows'
 
 /** Above the first row: the place where loading, or its failure, is told without moving any row. */
 export const TOP_SPACE = 56
-const ROW_ESTIMATE = 44
 /** Within this many pixels of the end one is reading along, and is taken along. */
 const AT_END = 60
 
-export function useMessageList(
-  scroller: RefObject<HTMLElement | null>,
-  timeline: Timeline,
-  entries: readonly Entry[],
-  me: string,
-) {
-  const { items } = timeline
+interface Rows {
+  items: readonly Item[]
+  entries: readonly Entry[]
+  me: string
+  heads: readonly number[]
+}
+
+export function useMessageList(scroller: RefObject<HTMLElement | null>, { items, entries, me, heads }: Rows) {
+  const { screen } = useLive()
+  const atEnd = useRef(true)
   const list = useVirtualizer({
     count: countRows(items, entries),
     getScrollElement: () => scroller.current,
-    estimateSize: () => ROW_ESTIMATE,
+    estimateSize: (index) => rowHeight(rowAt(items, entries, me, index), heads[index] === index),
     getItemKey: useCallback((index: number) => rowKey(items, entries, me, index), [items, entries, me]),
     anchorTo: 'end',
     scrollEndThreshold: AT_END,
     paddingStart: TOP_SPACE,
     paddingEnd: 12,
     overscan: 10,
+    rangeExtractor: (range) => defaultRangeExtractor(atEnd.current ? ofTheEnd(range) : range),
+    // Told with what else changes in this frame, so that all of it is one commit.
+    observeElementOffset: (instance, tell) => {
+      let told: Parameters<typeof tell>
+      const follow = () => tell(...told)
+      return observeElementOffset(instance, (...offset) => {
+        told = offset
+        screen.follow(follow)
+      })
+    },
   })
   // What changes its height above the fold must not move what is being read, whichever way one scrolls.
   list.shouldAdjustScrollPositionOnItemSizeChange = (item, _, { scrollOffset }) => item.end <= (scrollOffset ?? 0)
   const { scrollToEnd } = list
-  const atEnd = useAtEnd(scroller, scrollToEnd)
+  useAtEnd(atEnd, scroller, scrollToEnd)
   // Rows of others come in before what is still on its way, so that the last row alone does not tell that there is more.
   // biome-ignore lint/correctness/useExhaustiveDependencies: whatever changes the rows takes the reader along
   useLayoutEffect(() => {
@@ -41,8 +55,7 @@ export function useMessageList(
 }
 
 /** Who reads along at the end stays there until they scroll up: rows, the banner, the composer and a phone's keyboard move it. */
-function useAtEnd(scroller: RefObject<HTMLElement | null>, scrollToEnd: () => void) {
-  const atEnd = useRef(true)
+function useAtEnd(atEnd: RefObject<boolean>, scroller: RefObject<HTMLElement | null>, scrollToEnd: () => void) {
   useEffect(() => {
     const element = scroller.current
     if (!element) return
@@ -60,6 +73,11 @@ function useAtEnd(scroller: RefObject<HTMLElement | null>, scrollToEnd: () => vo
       resized.disconnect()
       element.removeEventListener('scroll', look)
     }
-  }, [scroller, scrollToEnd])
-  return atEnd
+  }, [atEnd, scroller, scrollToEnd])
+}
+
+/** As many rows, but the last ones: where the list is about to be, before the browser has scrolled there. */
+function ofTheEnd({ startIndex, endIndex, ...range }: Range): Range {
+  const last = range.count - 1
+  return { ...range, startIndex: Math.max(0, last - (endIndex - startIndex)), endIndex: last }
 }

@@ -10,18 +10,22 @@ const SLACK_PX = 8
 
 type List = Virtualizer<HTMLElement, Element>
 
-/** Which row stands first below “New”, what is unread, and whether its beginning lies above what is on the screen. */
+/** Which row stands first below “New”. */
+export function useLine(room: string, held: Held): number | null {
+  const line = useRoomReads(room)?.line ?? null
+  return useMemo(() => (line === null ? null : firstAfter(held, line)), [held, line])
+}
+
+/** What is unread, and whether its beginning lies above what is on the screen. */
 export function useUnread(room: string, held: Held, list: List, scroller: RefObject<HTMLElement | null>) {
   const reads = useRoomReads(room)
-  const line = reads?.line ?? null
-  const lineIndex = useMemo(() => (line === null ? null : firstAfter(held, line)), [held, line])
   const firstUnread = useMemo(() => (reads ? firstAfter(held, reads.read) : null), [held, reads])
   useSaw(room, held, list, scroller)
   const unread = unreadOf(reads)
   const top = firstInView(list, scroller.current)
   // Unknown: it is above what is held.
   const above = unread > 0 && (firstUnread === null || (top !== null && firstUnread < top))
-  return { lineIndex, firstUnread, unread, above }
+  return { firstUnread, unread, above }
 }
 
 /** The row of the message after this number; null where that is not held, or there is none. */

@@ -1,10 +1,10 @@
-import { createStore } from 'zustand/vanilla'
+import type { Screen } from './screen'
 
 /** When rooms moved since this page was opened: the list puts what is newest first. */
-export function createActivity() {
-  const store = createStore(() => ({ rooms: {} as Readonly<Record<string, number>> }))
+export function createActivity(screen: Screen) {
+  const { store, get, set } = screen.show({ rooms: {} as Readonly<Record<string, number>> })
   return {
     store,
-    moved: (room: string) => store.setState((state) => ({ rooms: { ...state.rooms, [room]: Date.now() } })),
+    moved: (room: string) => set({ rooms: { ...get().rooms, [room]: Date.now() } }),
   }
 }

@@ -27,6 +27,7 @@ import { createLink } from './link'
 import { createPeople } from './people'
 import { createPresence } from './presence'
 import { createReads, type ListedRoom } from './reads'
+import { createScreen } from './screen'
 import { createSubscriptions } from './subscriptions'
 import { createTimelines } from './timelines'
 
@@ -43,10 +44,12 @@ export async function createLive(me: User, events: LiveEvents) {
   const connection = createStore<ConnectionState>(() => idle)
   const link = createLink(() => client)
   const people = createPeople()
-  const timelines = createTimelines()
+  const screen = createScreen()
+  const timelines = createTimelines(screen)
   const presence = createPresence()
-  const activity = createActivity()
+  const activity = createActivity(screen)
   const reads = createReads({
+    screen,
     send: (room, seq, back) => client.tell({ type: 'read', room, seq, ...(back && { back }) }),
     isVisible: () => document.visibilityState === 'visible',
     now: Date.now,
@@ -223,6 +226,7 @@ export async function createLive(me: User, events: LiveEvents) {
     activity: activity.store,
     presence: presence.store,
     timelines: timelines.store,
+    screen,
     outbox: outbox.store,
     reads: reads.store,
     /** What a list of rooms says of them. Whoever has a mark in a room is in it, perhaps again: another window joined. */

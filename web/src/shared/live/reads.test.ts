@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createReads, unreadOf } from './reads'
+import { createScreen } from './screen'
 
 const sent: [string, number, boolean][] = []
 const page = { visible: true }
@@ -10,6 +11,7 @@ beforeEach(() => {
   sent.length = 0
   page.visible = true
   reads = createReads({
+    screen: createScreen(() => {}),
     send: (room, seq, back) => sent.push([room, seq, back]),
     isVisible: () => page.visible,
     now: Date.now,

@@ -1,4 +1,4 @@
-import { createStore } from 'zustand/vanilla'
+import type { Screen } from './screen'
 
 /** How far a room was read, by message number, and how far it goes. */
 export interface RoomReads {
@@ -29,6 +29,7 @@ const RECENT_MS = 5_000
 const ARRIVAL_MS = 200
 
 interface Deps {
+  screen: Screen
   /** Rejected or lost, it is said again when the connection is back. */
   send(room: string, seq: number, back: boolean): void
   isVisible(): boolean
@@ -36,8 +37,8 @@ interface Deps {
 }
 
 /** What is unread, shared between all windows of a person: each says what it shows, and hears what the others said. */
-export function createReads({ send, isVisible, now }: Deps) {
-  const store = createStore(() => ({ rooms: {} as Readonly<Record<string, RoomReads>> }))
+export function createReads({ screen, send, isVisible, now }: Deps) {
+  const shown = screen.show({ rooms: {} as Readonly<Record<string, RoomReads>> })
   const said = new Map<string, Said>()
   const sentAt = new Map<string, number>()
   const timers = new Map<string, ReturnType<typeof setTimeout>>()
@@ -45,13 +46,13 @@ export function createReads({ send, isVisible, now }: Deps) {
   let arrival: ReturnType<typeof setTimeout> | undefined
   let viewed: string | null = null
 
-  const get = (room: string) => store.getState().rooms[room]
+  const get = (room: string) => shown.get().rooms[room]
 
   function set(room: string, patch: Partial<RoomReads>): void {
     const held = get(room) ?? { read: 0, last: 0, line: null, held: false }
     const next = { ...held, ...patch }
     const same = (Object.keys(next) as (keyof RoomReads)[]).every((key) => next[key] === held[key])
-    if (!same || !get(room)) store.setState((state) => ({ rooms: { ...state.rooms, [room]: next } }))
+    if (!same || !get(room)) shown.set({ rooms: { ...shown.get().rooms, [room]: next } })
   }
 
   /** What came while nobody looked begins below a line; what came under the eyes does not. */
@@ -151,7 +152,7 @@ export function createReads({ send, isVisible, now }: Deps) {
   }
 
   return {
-    store,
+    store: shown.store,
     listed,
     told,
     moved,
@@ -205,8 +206,8 @@ export function createReads({ send, isVisible, now }: Deps) {
     },
     forget(room: string): void {
       said.delete(room)
-      const { [room]: _, ...others } = store.getState().rooms
-      store.setState({ rooms: others })
+      const { [room]: _, ...others } = shown.get().rooms
+      shown.set({ rooms: others })
     },
     stop(): void {
       clearTimeout(arrival)

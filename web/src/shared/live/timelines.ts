@@ -1,5 +1,5 @@
-import { createStore } from 'zustand/vanilla'
 import type { Timeline } from '../timeline/timeline'
+import type { Screen } from './screen'
 
 export interface RoomsView {
   rooms: Readonly<Record<string, Timeline>>
@@ -7,50 +7,31 @@ export interface RoomsView {
   gone: Readonly<Record<string, true>>
 }
 
-type Schedule = (publish: () => void) => void
-
-/** A hidden page gets no animation frames, but must still keep up. */
-const onNextFrame: Schedule = (publish) =>
-  document.visibilityState === 'hidden' ? setTimeout(publish, 250) : requestAnimationFrame(publish)
-
-/** Frames are applied at once and shown once per animation frame, however many came in between. */
-export function createTimelines(schedule: Schedule = onNextFrame) {
-  const store = createStore<RoomsView>(() => ({ rooms: {}, gone: {} }))
-  const held = new Map<string, Timeline>()
-  let scheduled = false
-
-  function publish(): void {
-    scheduled = false
-    store.setState({ rooms: Object.fromEntries(held) })
-  }
-
-  function changed(): void {
-    if (scheduled) return
-    scheduled = true
-    schedule(publish)
-  }
+/** What is held of each room that is followed. */
+export function createTimelines(screen: Screen) {
+  const { store, get, set } = screen.show<RoomsView>({ rooms: {}, gone: {} })
 
   return {
     store,
-    get: (room: string) => held.get(room),
-    entries: () => [...held.entries()],
+    get: (room: string): Timeline | undefined => get().rooms[room],
     set(room: string, timeline: Timeline) {
-      if (held.get(room) === timeline) return
-      held.set(room, timeline)
-      changed()
+      const { rooms } = get()
+      if (rooms[room] !== timeline) set({ rooms: { ...rooms, [room]: timeline } })
     },
     drop(room: string) {
-      if (held.delete(room)) changed()
+      const { [room]: held, ...rooms } = get().rooms
+      if (held) set({ rooms })
     },
     setGone(room: string, isGone: boolean) {
-      const { [room]: was = false, ...others } = store.getState().gone
-      if (was === isGone) return
-      store.setState({ gone: isGone ? { ...others, [room]: true } : others })
+      const { [room]: was = false, ...others } = get().gone
+      if (was !== isGone) set({ gone: isGone ? { ...others, [room]: true } : others })
     },
     /** The connection is gone: what is held stays on the screen, but nothing follows. */
     suspend() {
-      for (const [room, timeline] of held) if (timeline.live) held.set(room, { ...timeline, live: false })
-      changed()
+      const rooms = Object.entries(get().rooms)
+      set({
+        rooms: Object.fromEntries(rooms.map(([room, held]) => [room, held.live ? { ...held, live: false } : held])),
+      })
     },
   }
 }
