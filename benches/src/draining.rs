@@ -1,6 +1,6 @@
 //! A backlog in Kafka and the database that it is drained into: by the product, and by hands that know what is to be written already.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 use anyhow::{Context as _, ensure};
 use parley_cluster::{
@@ -8,9 +8,12 @@ use parley_cluster::{
     ports::PortLease,
     product::{Persister, Product},
 };
-use parley_engines::log::kafka::{KafkaConfig, KafkaLog};
+use parley_engines::{
+    log::kafka::{KafkaConfig, KafkaLog},
+    store::postgres::nodelay,
+};
 use parley_proto::RoomId;
-use sqlx::{Connection, PgConnection};
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
 use tokio::time::Instant;
 
 use crate::{bare::PARTITIONS, cpu};
@@ -56,8 +59,12 @@ impl Place {
         Ok(place)
     }
 
+    /// As the product is for its batches, without Nagle's algorithm.
     pub(crate) async fn connect(&self) -> anyhow::Result<PgConnection> {
-        Ok(PgConnection::connect(&self.database).await?)
+        let options = PgConnectOptions::from_str(&self.database)?;
+        let connection = options.connect().await?;
+        nodelay::set(options.get_port()).await;
+        Ok(connection)
     }
 
     /// To fill it.

@@ -7,6 +7,7 @@
 mod accounts;
 mod copy;
 mod members;
+pub mod nodelay;
 mod page;
 mod projection;
 mod reads;
@@ -149,9 +150,9 @@ impl PostgresStore {
         }
         within(OPEN_DEADLINE, check_schema(&options)).await?;
         Ok(Self {
-            calls: pool(options.clone(), config.call_connections_max, config.call_deadline, config.call_deadline),
-            rights: pool(options.clone(), config.rights_connections_max, config.call_deadline, config.call_deadline),
-            batches: pool(options, config.batch_connections_max, config.batch_deadline, LOCK_WAIT_MAX),
+            calls: pool(options.clone(), config.call_connections_max, config.call_deadline, config.call_deadline, Traffic::Statements),
+            rights: pool(options.clone(), config.rights_connections_max, config.call_deadline, config.call_deadline, Traffic::Statements),
+            batches: pool(options, config.batch_connections_max, config.batch_deadline, LOCK_WAIT_MAX, Traffic::Copies),
             config,
         })
     }
@@ -212,7 +213,17 @@ fn options(url: &str) -> Result<PgConnectOptions, OpenError> {
     Ok(PgConnectOptions::from_str(url).map_err(OpenError::Url)?.application_name("parley").disable_statement_logging())
 }
 
-fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration, lock_wait_max: Duration) -> PgPool {
+/// What goes over a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Traffic {
+    /// Each is one write, and its answer is waited for.
+    Statements,
+    /// COPY as well, whose data and end are two writes.
+    Copies,
+}
+
+fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration, lock_wait_max: Duration, traffic: Traffic) -> PgPool {
+    let port = options.get_port();
     // Nobody reads the server's notices, and to take back what was not begun makes one.
     let settings = format!(
         "set client_min_messages = error; set statement_timeout = {}; set lock_timeout = {}; set idle_in_transaction_session_timeout = {}; {KEEPALIVES}",
@@ -236,6 +247,9 @@ fn pool(options: PgConnectOptions, connections_max: u32, deadline: Duration, loc
             let settings = settings.clone();
             Box::pin(async move {
                 sqlx::raw_sql(AssertSqlSafe(settings)).execute(connection).await?;
+                if traffic == Traffic::Copies {
+                    nodelay::set(port).await;
+                }
                 Ok(())
             })
         })
