@@ -88,6 +88,10 @@ scenario('more than a screen is unread until it was read, from the first of it o
   await link(page, 'Garden , 140 unread').waitFor()
 
   assert.equal(await bar(page).textContent(), '140 new messages')
+  await log(page).evaluate((scroller) => scroller.scrollBy(0, -500))
+  await page.getByTestId('day-pill').waitFor()
+  const [above, day] = await Promise.all([bar(page).boundingBox(), page.getByTestId('day-pill').boundingBox()])
+  assert.ok(above && day && above.y + above.height <= day.y, 'the day of what is on top is told below the bar')
   await page.keyboard.press('Shift+PageUp')
   await shows(page, 'Line 1')
   await line(page).waitFor()

@@ -119,9 +119,8 @@ export function MessageList({ room, label, me, timeline, entries, sent, intro }:
             focusComposer()
           }}
         />
-      ) : topRow && !ownDay && away ? (
-        <DayPill at={topRow.at} />
       ) : null}
+      {topRow && !ownDay && away ? <DayPill at={topRow.at} belowBar={above} /> : null}
       {away ? <JumpButton missed={missed} onClick={jump} /> : null}
     </div>
   )

@@ -24,11 +24,12 @@ export function MembersButton({ room, expanded, onClick }: Props) {
     >
       <PeopleIcon />
       <span className="sr-only">Members, {names.join(', ')}</span>
-      <span aria-hidden="true" className="tabular-nums">
+      {/* On a phone the room's name needs the place. */}
+      <span aria-hidden="true" className={`tabular-nums ${online ? 'max-md:hidden' : ''}`}>
         {room.members.toLocaleString()}
       </span>
       {online ? (
-        <span aria-hidden="true" className="ml-1 inline-flex items-center gap-1.5 tabular-nums">
+        <span aria-hidden="true" className="inline-flex items-center gap-1.5 tabular-nums md:ml-1">
           <OnlineDot />
           {online.toLocaleString()}
           <span className="max-md:hidden">online</span>
