@@ -10,6 +10,7 @@ mod notices;
 mod receiving;
 mod recheck;
 mod room;
+mod room_set;
 mod sockets;
 mod stored;
 pub(crate) mod tallies;
@@ -182,7 +183,7 @@ impl Hub {
         metrics::sockets(-1.0);
         Inner::lock(&self.inner.activity).remove_socket(socket);
         self.inner.presence.close(socket);
-        for room in gone.rooms {
+        for room in gone.rooms.into_vec() {
             self.inner.leave(socket, room).await;
         }
     }
@@ -192,7 +193,7 @@ impl Hub {
         let info = {
             let mut sockets = Inner::lock(&self.inner.sockets);
             let Some(entry) = sockets.get_mut(socket) else { return true };
-            if !entry.rooms.contains(&room) && entry.rooms.len() >= most {
+            if !entry.rooms.contains(room) && entry.rooms.len() >= most {
                 return false;
             }
             entry.rooms.insert(room);
@@ -211,7 +212,7 @@ impl Hub {
         let (is_open, is_wanted) = {
             let sockets = Inner::lock(&self.inner.sockets);
             let entry = sockets.get(socket);
-            (entry.is_some(), entry.is_some_and(|entry| entry.rooms.contains(&room)))
+            (entry.is_some(), entry.is_some_and(|entry| entry.rooms.contains(room)))
         };
         // Whoever closed the socket, or took the room from it meanwhile, could not end what was not there yet.
         if !is_open {
@@ -240,7 +241,7 @@ impl Hub {
     /// Stops receiving `room`. Returns whether it was received.
     pub async fn leave(&self, socket: SocketId, room: RoomId) -> bool {
         if let Some(entry) = Inner::lock(&self.inner.sockets).get_mut(socket) {
-            entry.rooms.remove(&room);
+            entry.rooms.remove(room);
         }
         self.inner.presence.unwatch(socket, room);
         self.inner.leave(socket, room).await
@@ -359,7 +360,7 @@ impl Inner {
     }
 
     fn rooms_received(&self, socket: SocketId) -> Vec<Arc<Room>> {
-        let ids: Vec<_> = Self::lock(&self.sockets).get(socket).map(|entry| entry.rooms.iter().copied().collect()).unwrap_or_default();
+        let ids: Vec<_> = Self::lock(&self.sockets).get(socket).map(|entry| entry.rooms.iter().collect()).unwrap_or_default();
         let rooms = Self::lock(&self.rooms);
         ids.iter().filter_map(|id| rooms.get(id).cloned()).collect()
     }
@@ -418,7 +419,7 @@ impl Inner {
                 let (sockets, mut round) = (Self::lock(&self.sockets), Round::default());
                 for (socket, news) in some {
                     let Some(Socket { info, rooms, .. }) = sockets.get(*socket) else { continue };
-                    news.iter().filter(|(room, _)| !rooms.contains(room)).for_each(|(_, frame)| round.push(&info.outbox, frame.clone()));
+                    news.iter().filter(|(room, _)| !rooms.contains(*room)).for_each(|(_, frame)| round.push(&info.outbox, frame.clone()));
                 }
             }
             tokio::task::yield_now().await;

@@ -39,13 +39,15 @@ const YIELD: Duration = Duration::from_secs(2);
 const PENDING_MAX: usize = 4_096;
 /// Between attempts while the bus or the log is away.
 const RETRY: Duration = Duration::from_millis(100);
+/// While the log is away each partition says so at its first attempt, and again after this.
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// How often a standby looks at the bus.
 const STANDBY_LOOK: Duration = Duration::from_millis(250);
 
 /// Starts the relays of all partitions; they stop with `stop`.
 pub(crate) fn start(tasks: &TaskTracker, log: &Arc<dyn Log>, bus: &Arc<dyn Bus>, gateway: &str, live: &watch::Receiver<Vec<String>>, stop: &CancellationToken) {
     for partition in (0..log.partitions()).map(PartitionId) {
-        let relay = Relay { partition, log: Arc::clone(log), bus: Arc::clone(bus), gateway: gateway.to_owned(), live: live.clone() };
+        let relay = Relay { partition, log: Arc::clone(log), bus: Arc::clone(bus), gateway: gateway.to_owned(), live: live.clone(), said_away: None };
         let stop = stop.clone();
         tasks.spawn(async move {
             tokio::select! {
@@ -62,6 +64,8 @@ struct Relay {
     bus: Arc<dyn Bus>,
     gateway: String,
     live: watch::Receiver<Vec<String>>,
+    /// When it last said that the log is away.
+    said_away: Option<Instant>,
 }
 
 /// Why a turn of the relay ended.
@@ -105,10 +109,7 @@ impl Relay {
             match self.turn(next).await {
                 Ended::RoleChanged | Ended::Unseeded | Ended::Restart => {}
                 Ended::Yield => tokio::time::sleep(YIELD).await,
-                Ended::Log(error) => {
-                    tracing::warn!(partition = self.partition.0, %error, "relay.log");
-                    tokio::time::sleep(RETRY).await;
-                }
+                Ended::Log(error) => self.log_is_away(&error).await,
                 Ended::Newer(version) => {
                     metrics::relay_stopped(self.partition);
                     tracing::error!(partition = self.partition.0, version, "relay.newer_record: this partition's live delivery stops; upgrade this gateway");
@@ -119,7 +120,7 @@ impl Relay {
     }
 
     /// Where the next publish has to begin; seeds a bus without state at the log's end. `None`: not known yet.
-    async fn bus_next(&self) -> Option<Cursor> {
+    async fn bus_next(&mut self) -> Option<Cursor> {
         match self.bus.beat(self.partition, Cursor::LIMIT).await {
             Ok(Beat::State { next, .. }) => return Some(next),
             Ok(Beat::Unseeded) => {}
@@ -143,12 +144,20 @@ impl Relay {
                     tokio::time::sleep(RETRY).await;
                 }
             },
-            Err(error) => {
-                tracing::warn!(partition = self.partition.0, %error, "relay.log");
-                tokio::time::sleep(RETRY).await;
-            }
+            Err(error) => self.log_is_away(&error).await,
         }
         None
+    }
+
+    /// Before the next attempt.
+    async fn log_is_away(&mut self, error: &LogError) {
+        if self.said_away.is_none_or(|at| at.elapsed() >= SAY_AGAIN) {
+            self.said_away = Some(Instant::now());
+            tracing::warn!(partition = self.partition.0, %error, "relay.log");
+        } else {
+            tracing::debug!(partition = self.partition.0, %error, "relay.log");
+        }
+        tokio::time::sleep(RETRY).await;
     }
 
     /// Publishes from `next` on until something changes.

@@ -23,12 +23,11 @@ use std::{
 };
 
 use futures::{FutureExt, SinkExt, StreamExt};
-use hyper_tungstenite::HyperWebsocketStream;
+use hyper_tungstenite::{HyperWebsocket, HyperWebsocketStream};
 use parley_proto::{
     ErrorCode, limits,
     wire::{ClientFrame, ClientLimits, CloseCode, PROTOCOL_VERSION, ServerFrame, refused_path},
 };
-use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::{
     self, Message,
     protocol::{CloseFrame, WebSocketConfig},
@@ -38,6 +37,7 @@ use crate::{
     clock,
     frame::Frame,
     hub::SocketInfo,
+    limits::places::Place,
     metrics,
     outbox::{Outbox, OutboxLimits, Outgoing},
     profiles,
@@ -65,7 +65,7 @@ pub mod fuzzing {
 /// Frames that are not understood before the socket is closed.
 const MISTAKES_MAX: usize = 3;
 /// Many sockets idle, so this is small: what clients send is.
-const READ_BUFFER: usize = 512;
+const READ_BUFFER: usize = 256;
 /// Of pongs and the close frame; the rest is written past the library.
 const CONTROL_BUFFER: usize = 1024;
 /// Where frames come and go without a pause, what is due waits for so many of them.
@@ -112,17 +112,29 @@ impl Sockets {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Serves one socket until it ends.
-    pub async fn serve(self, stream: Socket, caller: Caller, wire: Wire) {
-        let _drained_with_us = self.shared.tasks.token();
-        // In boxes, here and below: a socket mostly waits, and has room for nothing but that.
-        let Some(mut connection) = Box::pin(self.enter(stream, caller, wire)).await else { return };
-        let code = connection.run().await;
-        Box::pin(connection.leave(code)).await;
+    /// Serves one socket, from its upgrade until it ends. Then its place is free.
+    pub(crate) fn serve(self, upgraded: HyperWebsocket, caller: Caller, wire: Wire, place: Place) -> impl Future<Output = ()> + Send {
+        // In boxes, here and below, and this one before the future is made, whose arguments would keep their place in it: a socket mostly waits, and has room for
+        // nothing but that.
+        let entering = Box::pin(self.clone().enter(upgraded, caller, wire));
+        async move {
+            let _drained_with_us = self.shared.tasks.token();
+            let Some(mut connection) = entering.await else { return };
+            let code = connection.run().await;
+            Box::pin(connection.leave(code)).await;
+            drop(place);
+        }
     }
 
     /// From the upgrade to the welcome; `None`: it was closed.
-    async fn enter(&self, mut stream: Socket, caller: Caller, wire: Wire) -> Option<Connection> {
+    async fn enter(self, upgraded: HyperWebsocket, caller: Caller, wire: Wire) -> Option<Connection> {
+        let mut stream = match upgraded.await {
+            Ok(stream) => stream,
+            Err(error) => {
+                tracing::debug!(%error, "session.upgrade");
+                return None;
+            }
+        };
         // Whoever is closed for what it sends is still sending.
         wire.linger();
         let outbox = Outbox::new(self.shared.limits.outbox);
@@ -145,8 +157,7 @@ impl Sockets {
             }
             Err(_) => Vec::new(),
         };
-        let (verified, told) = watch::channel(true);
-        let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone(), verified: Arc::new(verified) };
+        let info = SocketInfo { user: caller.user, session: caller.session, outbox: outbox.clone() };
         let socket = self.shared.hub.open(info, memberships.into_iter().map(|membership| membership.room));
         // Revocations reach the socket from here on; one that came since the upgrade is known by now.
         let access = Access { user: caller.user, session: caller.session };
@@ -156,7 +167,7 @@ impl Sockets {
             self.shared.hub.close(socket).await;
             return refused(stream, &outbox, CloseCode::SessionEnded).await;
         }
-        let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone(), told);
+        let signed = Signed::new(Arc::clone(&self.shared), caller, socket, outbox.clone());
         let user = known.pop().unwrap_or_else(|| profiles::unknown(caller.user));
         let (outcome, rooms, token_rights) = resume::accept(&signed, resume.as_ref());
         outbox.send(&ServerFrame::Welcome {
@@ -234,8 +245,8 @@ enum Event {
 impl Connection {
     /// Until the client goes (`None`) or is to be closed with a code.
     async fn run(&mut self) -> Option<CloseCode> {
-        let mut requests = Requests::new(self.signed.clone());
-        let mut agenda = Agenda::new(self.signed.verified.clone(), self.signed.shared.drain.clone()).next().boxed();
+        let mut requests = Requests::new(self.signed.shared.limits.requests);
+        let mut agenda = Agenda::new(self.signed.shared.drain.clone()).next().boxed();
         let (mut heard, mut due) = (Alarm::new(), Alarm::new());
         let mut turn = 0_usize;
         loop {
@@ -264,11 +275,19 @@ impl Connection {
                     self.signed.tell_cursors();
                     Ok(())
                 }
+                Event::Outgoing(Outgoing::Doubt(true)) => {
+                    Box::pin(self.signed.stop()).await;
+                    Ok(())
+                }
+                Event::Outgoing(Outgoing::Doubt(false)) => {
+                    self.signed.go_on();
+                    Ok(())
+                }
                 Event::Outgoing(Outgoing::Close(code)) => Err(Some(code)),
                 Event::Unfinished => Err(Some(CloseCode::Policy)),
                 Event::Message(message) => match self.hear(message) {
                     Ok(Some(frame)) => {
-                        Box::pin(requests.take(frame)).await;
+                        Box::pin(requests.take(&self.signed, frame)).await;
                         Ok(())
                     }
                     Ok(None) => Ok(()),
@@ -344,8 +363,6 @@ impl Connection {
             }
             Due::Silence if !self.is_heard => return Err(Some(CloseCode::GoingAway)),
             Due::Silence => {}
-            Due::Verified(true) => self.signed.go_on(),
-            Due::Verified(false) => self.signed.stop().await,
             Due::Departs(Step::Tell) => {
                 let slot = agenda.departure.slot(self.signed.shared.hub.sockets());
                 self.signed.tell_cursors();

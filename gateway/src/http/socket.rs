@@ -42,13 +42,7 @@ pub fn route(sockets: Sockets) -> MethodRouter<AppState> {
             };
             match permit(&state, address, &headers).await {
                 Ok((caller, place)) => {
-                    tokio::spawn(async move {
-                        match upgraded.await {
-                            Ok(socket) => sockets.serve(socket, caller, peer.wire).await,
-                            Err(error) => tracing::debug!(%error, "socket.upgrade"),
-                        }
-                        drop(place);
-                    });
+                    tokio::spawn(sockets.serve(upgraded, caller, peer.wire, place));
                 }
                 Err(refusal) if bearer => return refusal.into_response(),
                 Err(refusal) => {

@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 
 use parley_proto::{Position, RoomId, UserId, notice::Notice, wire::ServerFrame};
 
-use super::SocketId;
+use super::{SocketId, room_set::RoomSet};
 use crate::frame::Frame;
 
 /// Who is interested in which rooms, and what they were not told yet.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     sockets: HashMap<RoomId, HashSet<SocketId>>,
-    rooms: HashMap<SocketId, HashSet<RoomId>>,
+    rooms: HashMap<SocketId, RoomSet>,
     news: HashMap<RoomId, (Position, u64)>,
     reads: HashMap<UserId, HashMap<RoomId, u64>>,
 }
@@ -34,19 +34,19 @@ impl Activity {
             }
         }
         if let Some(rooms) = self.rooms.get_mut(&socket) {
-            rooms.remove(&room);
+            rooms.remove(room);
         }
     }
 
     pub(super) fn remove_socket(&mut self, socket: SocketId) {
-        for room in self.rooms.remove(&socket).unwrap_or_default() {
+        for room in self.rooms.remove(&socket).unwrap_or_default().into_vec() {
             self.remove(socket, room);
         }
     }
 
     /// What the socket is told of.
-    pub(super) fn rooms(&self, socket: SocketId) -> Vec<RoomId> {
-        self.rooms.get(&socket).into_iter().flatten().copied().collect()
+    pub(super) fn rooms(&self, socket: SocketId) -> impl Iterator<Item = RoomId> {
+        self.rooms.get(&socket).into_iter().flat_map(RoomSet::iter)
     }
 
     pub(super) fn notice(&mut self, notice: &Notice) {

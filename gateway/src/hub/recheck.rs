@@ -78,7 +78,7 @@ impl Inner {
 
     async fn expel(&self, socket: SocketId, room: RoomId) {
         if let Some(entry) = Self::lock(&self.sockets).get_mut(socket) {
-            entry.rooms.remove(&room);
+            entry.rooms.remove(room);
         }
         Self::lock(&self.activity).remove(socket, room);
         self.presence.leave(socket, room);
@@ -184,7 +184,7 @@ impl Inner {
         for id in ids {
             let new: Vec<RoomId> = {
                 let mut activity = Self::lock(&self.activity);
-                let known: HashSet<RoomId> = activity.rooms(id).into_iter().collect();
+                let known: HashSet<RoomId> = activity.rooms(id).collect();
                 let new: Vec<RoomId> = memberships.difference(&known).copied().collect();
                 activity.add(id, new.iter().copied());
                 new
@@ -207,7 +207,7 @@ impl Inner {
         let (mut sessions, mut rooms, mut ids) = (HashSet::new(), HashSet::new(), Vec::new());
         for (id, socket) in Self::lock(&self.sockets).of(user) {
             sessions.insert(socket.info.session);
-            rooms.extend(&socket.rooms);
+            rooms.extend(socket.rooms.iter());
             ids.push(id);
         }
         let activity = Self::lock(&self.activity);
@@ -240,7 +240,7 @@ impl Inner {
             let user = socket.info.user;
             let is_overdue = *overdue.entry(user).or_insert_with(|| self.rights.verified().is_overdue(user, now));
             stopped += usize::from(is_overdue);
-            socket.info.verified.send_if_modified(|is_verified| std::mem::replace(is_verified, !is_overdue) == is_overdue);
+            socket.info.outbox.set_in_doubt(is_overdue);
         }
         metrics::sockets_unverified(stopped);
     }

@@ -1,13 +1,10 @@
 //! The sockets of this process, by id and by person: what happens to one person costs nothing for all the others.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use parley_proto::{RoomId, SessionId, UnixMillis, UserId};
-use tokio::sync::watch;
+use parley_proto::{SessionId, UnixMillis, UserId};
 
+use super::room_set::RoomSet;
 use crate::outbox::Outbox;
 
 /// A socket of this process.
@@ -27,15 +24,13 @@ pub struct SocketInfo {
     pub user: UserId,
     pub session: SessionId,
     pub outbox: Outbox,
-    /// Told `false` when nobody vouches for this person's rights any more, `true` when somebody does again.
-    pub verified: Arc<watch::Sender<bool>>,
 }
 
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) info: SocketInfo,
     /// What it receives.
-    pub(super) rooms: HashSet<RoomId>,
+    pub(super) rooms: RoomSet,
     /// Of its session, once it was read.
     pub(super) expires_at: Option<UnixMillis>,
 }
@@ -50,7 +45,7 @@ pub(super) struct Sockets {
 impl Sockets {
     pub(super) fn insert(&mut self, id: SocketId, info: SocketInfo) {
         self.of.insert((info.user, id));
-        self.sockets.insert(id, Socket { info, rooms: HashSet::new(), expires_at: None });
+        self.sockets.insert(id, Socket { info, rooms: RoomSet::default(), expires_at: None });
     }
 
     pub(super) fn remove(&mut self, id: SocketId) -> Option<Socket> {

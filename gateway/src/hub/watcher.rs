@@ -74,15 +74,16 @@ impl Buffer {
     }
 }
 
+/// What waits is in a box: most views are live, and there are many.
 #[derive(Debug)]
 enum Mode {
     /// The first answer is being put together; live segments wait.
-    Joining(Buffer),
+    Joining(Box<Buffer>),
     Live,
     /// What lies below `wanted` is being read; live segments wait.
     Held {
         wanted: Cursor,
-        buffer: Buffer,
+        buffer: Box<Buffer>,
     },
     /// The person is no member any more, says the room's own order; what came since then reaches up to `seen`. Nothing above is theirs, unless they are back.
     Departed {
@@ -119,7 +120,7 @@ pub(super) struct Outcome {
 impl View {
     /// A view whose first answer is being put together.
     pub(super) fn joining(room: RoomId, user: UserId) -> Self {
-        Self { room, user, mode: Mode::Joining(Buffer::default()), cursor: Cursor::ZERO, told: Cursor::ZERO, live_since: u64::MAX, behind: false }
+        Self { room, user, mode: Mode::Joining(Box::default()), cursor: Cursor::ZERO, told: Cursor::ZERO, live_since: u64::MAX, behind: false }
     }
 
     pub(super) fn cursor(&self) -> Cursor {
@@ -170,7 +171,7 @@ impl View {
                 Step::Drop => {}
                 Step::Apply { from } => self.advance(shared, from, out),
                 Step::Gap { to, .. } => {
-                    let mut buffer = Buffer::default();
+                    let mut buffer = Box::<Buffer>::default();
                     buffer.push(Arc::clone(shared));
                     self.mode = Mode::Held { wanted: to, buffer };
                     out.held = true;
@@ -222,7 +223,7 @@ impl View {
             }
             Mode::Held { wanted, .. } => *wanted = (*wanted).max(to),
             Mode::Live if to <= self.cursor => return false,
-            Mode::Live => self.mode = Mode::Held { wanted: to, buffer: Buffer::default() },
+            Mode::Live => self.mode = Mode::Held { wanted: to, buffer: Box::default() },
         }
         true
     }

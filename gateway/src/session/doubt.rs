@@ -13,7 +13,7 @@ const RETRY: Duration = Duration::from_secs(2);
 impl Signed {
     /// Nobody vouches for this socket's person.
     pub(super) fn is_in_doubt(&self) -> bool {
-        !*self.verified.borrow()
+        self.outbox.is_in_doubt()
     }
 
     /// The answer to whatever would bring something of a room.

@@ -65,10 +65,10 @@ impl Holds {
 impl Signed {
     /// Whether an earlier send's outcome holds back this one.
     pub(super) async fn is_held_back(&self, room: RoomId, cid: Cid, received: Instant) -> bool {
-        let Some((sent, is_due)) = self.holds.before(room, cid, received) else { return false };
+        let Some((sent, is_due)) = self.own.holds.before(room, cid, received) else { return false };
         let is_settled = is_due && self.shared.chat.is_settled(self.caller.user, sent).await;
         if is_settled {
-            self.holds.end(sent);
+            self.own.holds.end(sent);
         }
         !is_settled
     }

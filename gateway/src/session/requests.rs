@@ -15,7 +15,7 @@ use parley_proto::{
     wire::{ClientFrame, NewestPage, Ref, RoomCursor, ServerFrame},
 };
 use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     time::Instant,
 };
 
@@ -50,13 +50,17 @@ pub(super) struct Signed {
     pub(super) caller: Caller,
     pub(super) socket: SocketId,
     pub(super) outbox: Outbox,
+    pub(super) own: Arc<Own>,
+}
+
+/// What all requests of a socket share.
+#[derive(Debug, Default)]
+pub(super) struct Own {
     /// Held while the set of subscribed rooms changes.
-    pub(super) subscribing: Arc<tokio::sync::Mutex<()>>,
-    pub(super) holds: Arc<Holds>,
-    /// `false` while nobody vouches for the person's rights.
-    pub(super) verified: watch::Receiver<bool>,
-    /// Where the socket stood when that began.
-    stopped: Arc<Mutex<Vec<Told>>>,
+    pub(super) subscribing: tokio::sync::Mutex<()>,
+    pub(super) holds: Holds,
+    /// Where the socket stood when nobody vouched for its person's rights any more.
+    stopped: Mutex<Vec<Told>>,
 }
 
 /// A send's place in the connection's order.
@@ -73,7 +77,6 @@ pub(super) struct Turn {
 /// Where requests are handed in.
 #[derive(Debug)]
 pub(super) struct Requests {
-    signed: Signed,
     permits: Arc<Semaphore>,
     wanted: Wanted,
     /// Made with the first send.
@@ -81,12 +84,12 @@ pub(super) struct Requests {
 }
 
 impl Signed {
-    pub(super) fn new(shared: Arc<Shared>, caller: Caller, socket: SocketId, outbox: Outbox, verified: watch::Receiver<bool>) -> Self {
-        Self { shared, caller, socket, outbox, subscribing: Arc::default(), holds: Arc::default(), verified, stopped: Arc::default() }
+    pub(super) fn new(shared: Arc<Shared>, caller: Caller, socket: SocketId, outbox: Outbox) -> Self {
+        Self { shared, caller, socket, outbox, own: Arc::default() }
     }
 
     pub(super) fn stopped(&self) -> MutexGuard<'_, Vec<Told>> {
-        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
+        self.own.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn refuse(&self, reference: Option<Ref>, refusal: Refusal) {
@@ -124,7 +127,7 @@ impl Signed {
         let _under_way = self.shared.personal.load.begin(Kind::Subscribe)?;
         self.shared.personal.spend(What::Reads, self.caller.user)?;
         self.shared.rights.member(room, self.caller.user).await?;
-        let _guard = self.subscribing.lock().await;
+        let _guard = self.own.subscribing.lock().await;
         wish.must_be_newest()?;
         let begun = Instant::now();
         self.join(room).await?;
@@ -175,7 +178,7 @@ impl Signed {
 
     async fn unsubscribe(&self, wish: &Wish) -> Result<(), Refusal> {
         let &Wish { reference, room, .. } = wish;
-        let _guard = self.subscribing.lock().await;
+        let _guard = self.own.subscribing.lock().await;
         wish.must_be_newest()?;
         self.shared.hub.leave(self.socket, room).await;
         self.stopped().retain(|told| told.room != room);
@@ -209,7 +212,7 @@ impl Signed {
     }
 
     fn answer(&self, reference: Ref, sent: Sent, outcome: SendOutcome) {
-        self.holds.told(sent, &outcome);
+        self.own.holds.told(sent, &outcome);
         self.outbox.send(&answer(reference, sent.cid, outcome));
         if let SendOutcome::Ack { at_most, .. } = outcome {
             self.shared.hub.acked(self.socket, sent.room, at_most);
@@ -285,31 +288,48 @@ impl Signed {
             }
         }
     }
+
+    /// Deals with a request beside the others.
+    fn spawn<F>(&self, permit: OwnedSemaphorePermit, reference: Ref, request: impl FnOnce(Signed) -> F)
+    where
+        F: Future<Output = Result<(), Refusal>> + Send + 'static,
+    {
+        let signed = self.clone();
+        let done = request(signed.clone());
+        self.shared.tasks.spawn(async move {
+            let _permit = permit;
+            if let Err(refusal) = done.await {
+                signed.refuse(Some(reference), refusal);
+            }
+        });
+    }
 }
 
 impl Requests {
-    pub(super) fn new(signed: Signed) -> Self {
-        let permits = Arc::new(Semaphore::new(signed.shared.limits.requests));
-        Self { signed, permits, wanted: Wanted::default(), sends: None }
+    /// At most so many under way.
+    pub(super) fn new(requests_max: usize) -> Self {
+        let permits = Arc::new(Semaphore::new(requests_max));
+        Self { permits, wanted: Wanted::default(), sends: None }
     }
 
     /// Takes one request. Waits while too many are under way: the socket is not read meanwhile.
-    pub(super) async fn take(&mut self, frame: ClientFrame) {
+    pub(super) async fn take(&mut self, signed: &Signed, frame: ClientFrame) {
         let received = Instant::now();
         let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await else { return };
         match frame {
             ClientFrame::Send { .. } | ClientFrame::Vote { .. } | ClientFrame::Drop { .. } => {
                 let sends = self.sends.get_or_insert_with(|| {
-                    let (sender, mut turns) = mpsc::channel::<Turn>(self.signed.shared.limits.requests);
-                    let signed = self.signed.clone();
-                    self.signed.shared.tasks.spawn(async move {
+                    let (sender, mut turns) = mpsc::channel::<Turn>(signed.shared.limits.requests);
+                    let tasks = &signed.shared.tasks;
+                    let signed = signed.clone();
+                    tasks.spawn(async move {
                         while let Some(turn) = turns.recv().await {
                             signed.begin(turn).await;
                         }
                     });
                     sender
                 });
-                let under_way = self.signed.shared.personal.load.begin(Kind::Send);
+                let under_way = signed.shared.personal.load.begin(Kind::Send);
                 // The permits bound the queue: there is room.
                 if let Err(error) = sends.send(Turn { frame, permit, under_way, received }).await {
                     tracing::debug!(%error, "session.send_queue_closed");
@@ -317,35 +337,20 @@ impl Requests {
             }
             ClientFrame::Subscribe { reference, room, limit } => {
                 let wish = self.wanted.begin(room, reference);
-                self.spawn(permit, reference, async move |signed| signed.subscribe(&wish, limit).await);
+                signed.spawn(permit, reference, async move |signed| signed.subscribe(&wish, limit).await);
             }
             ClientFrame::Unsubscribe { reference, room } => {
                 let wish = self.wanted.begin(room, reference);
-                self.spawn(permit, reference, async move |signed| signed.unsubscribe(&wish).await);
+                signed.spawn(permit, reference, async move |signed| signed.unsubscribe(&wish).await);
             }
             ClientFrame::History { reference, room, limit, before, after, around } => {
-                self.spawn(permit, reference, async move |signed| signed.history(reference, room, page_at(before, after, around)?, limit).await);
+                signed.spawn(permit, reference, async move |signed| signed.history(reference, room, page_at(before, after, around)?, limit).await);
             }
             ClientFrame::Read { reference, room, seq, back } => {
-                self.spawn(permit, reference, async move |signed| signed.shared.chat.reads().mark(signed.caller.user, room, ReadMark { seq, back }).await);
+                signed.spawn(permit, reference, async move |signed| signed.shared.chat.reads().mark(signed.caller.user, room, ReadMark { seq, back }).await);
             }
-            ClientFrame::Hello { reference, .. } => self.signed.refuse(Some(reference), Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
+            ClientFrame::Hello { reference, .. } => signed.refuse(Some(reference), Refusal::new(ErrorCode::BadRequest).detail("hello was said already")),
         }
-    }
-
-    /// Deals with a request beside the others.
-    fn spawn<F>(&self, permit: OwnedSemaphorePermit, reference: Ref, request: impl FnOnce(Signed) -> F)
-    where
-        F: Future<Output = Result<(), Refusal>> + Send + 'static,
-    {
-        let signed = self.signed.clone();
-        let done = request(signed.clone());
-        self.signed.shared.tasks.spawn(async move {
-            let _permit = permit;
-            if let Err(refusal) = done.await {
-                signed.refuse(Some(reference), refusal);
-            }
-        });
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn accept(signed: &Signed, resume: Option<&Resume>) -> (ResumeOutcome
 impl Signed {
     /// Resumes all of `rooms`, one after the other. `token_rights`: the version of the person's rights by which a token of ours has these rooms.
     pub(super) async fn resume(self, rooms: Vec<Told>, mut token_rights: Option<u64>) {
-        let guard = self.subscribing.lock().await;
+        let guard = self.own.subscribing.lock().await;
         let ids: Vec<RoomId> = rooms.iter().map(|told| told.room).collect();
         let mut in_doubt = Vec::new();
         for told in rooms {
