@@ -26,7 +26,8 @@ fn set_now(port: u16) -> io::Result<()> {
         let socket = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let socket = SockRef::from(&socket);
         if socket.peer_addr().is_ok_and(|peer| peer.as_socket().is_some_and(|peer| peer.port() == port)) {
-            socket.set_tcp_nodelay(true)?;
+            // Where it was closed meanwhile, nothing waits there any more.
+            let _ = socket.set_tcp_nodelay(true);
         }
     }
     Ok(())
