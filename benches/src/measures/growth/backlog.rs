@@ -37,7 +37,8 @@ const LOOK: Duration = Duration::from_millis(50);
 
 pub(in crate::measures) fn run(context: &Context) -> anyhow::Result<Measured> {
     let (people, count) = (context.scale.of(1_000, 40), context.scale.of(1_000_000, 300_000));
-    let (rounds, time) = (context.scale.of(5, 2), Duration::from_secs(context.scale.of(6, 1)));
+    // Shorter than the drain takes.
+    let (rounds, time) = (context.scale.of(5, 2), Duration::from_secs(context.scale.of(3, 1)));
     let rooms: Vec<_> = (0..PARTITIONS).map(|partition| Plan { partition, members: 0..people }).collect();
     let deployment = context.runtime.block_on(Deployment::start(&context.folder.join("growth-backlog"), people, &rooms))?;
     let log = context.runtime.block_on(Log::open(&deployment))?;
