@@ -13,7 +13,7 @@ export interface Row {
   entry: Entry | null
 }
 
-export function bodyOf({ item, entry }: Row): string {
+export function bodyOf({ item, entry }: Pick<Row, 'item' | 'entry'>): string {
   return entry?.body ?? (typeof item?.body === 'string' ? item.body : '')
 }
 

@@ -4,7 +4,7 @@ import { useLive } from '@/shared/live/context'
 import type { Entry } from '@/shared/outbox/machine'
 import type { Item } from '@/shared/socket/protocol'
 import { rowHeight } from './row-height'
-import { countRows, rowAt, rowKey } from './rows'
+import { countRows, rowKey } from './rows'
 
 /** Above the first row: the place where loading, or its failure, is told without moving any row. */
 export const TOP_SPACE = 56
@@ -24,7 +24,8 @@ export function useMessageList(scroller: RefObject<HTMLElement | null>, { items,
   const list = useVirtualizer({
     count: countRows(items, entries),
     getScrollElement: () => scroller.current,
-    estimateSize: (index) => rowHeight(rowAt(items, entries, me, index), heads[index] === index),
+    estimateSize: (index) =>
+      rowHeight({ item: items[index] ?? null, entry: entries[index - items.length] ?? null }, heads[index] === index),
     getItemKey: useCallback((index: number) => rowKey(items, entries, me, index), [items, entries, me]),
     anchorTo: 'end',
     scrollEndThreshold: AT_END,
